@@ -1,0 +1,1 @@
+"""The nouns every layer shares: requests, sampling, what came back, and time. Pure."""

@@ -1,0 +1,36 @@
+"""What an engine is asked to do: one sequence of tokens to continue."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stoker.core.ids import RequestId, TokenId
+from stoker.core.sampling import SamplingParams
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One sequence. A client's `n > 1` is several of these with different seeds.
+
+    `output_token_ids` is non-empty only when a stream is resumed after its engine died: these
+    tokens were already delivered, count against `max_tokens`, and are not delivered again.
+    """
+
+    request_id: RequestId
+    prompt_token_ids: tuple[TokenId, ...]
+    sampling: SamplingParams
+    output_token_ids: tuple[TokenId, ...] = ()
+    tenant: str = ""
+    """Fairness and prefix-cache isolation are per tenant."""
+    priority: int = 0
+    """Lower runs first."""
+    timeout: float | None = None
+    """Seconds this request may still take, measured from its arrival at the engine."""
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return len(self.prompt_token_ids)
+
+    @property
+    def max_total_tokens(self) -> int:
+        """The longest this sequence can become; what admission has to find room for."""
+        return len(self.prompt_token_ids) + self.sampling.max_tokens

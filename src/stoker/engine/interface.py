@@ -1,0 +1,97 @@
+"""The handle to an engine that everything above it uses, wherever the engine runs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from stoker.core.ids import RequestId
+from stoker.core.output import TokenDelta
+from stoker.core.request import Request
+
+
+class EngineState(enum.Enum):
+    LOADING = "loading"
+    READY = "ready"
+    STUCK = "stuck"
+    """A step has run far longer than steps do; a restart is under way."""
+    RESTARTING = "restarting"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class EngineInfo(msgspec.Struct, frozen=True):
+    """What a loaded engine can do. Constant between restarts."""
+
+    max_context: int
+    """Most tokens of one sequence: the model's limit or the KV pool's, whichever is less."""
+    vocab_size: int
+    block_size: int
+    num_blocks: int
+    max_running: int
+    weight_bytes: int
+    kv_bytes: int
+    kernels: str
+    """The instruction set the kernels run on, e.g. 'avx512_vnni'."""
+
+
+class EngineLoad(msgspec.Struct, frozen=True):
+    """A snapshot for health, metrics and balancing."""
+
+    num_running: int = 0
+    num_waiting: int = 0
+    waiting_tokens: int = 0
+    used_blocks: int = 0
+    """Blocks that sequences hold; cached-but-free ones are not counted."""
+    cached_blocks: int = 0
+    total_blocks: int = 0
+    num_steps: int = 0
+    num_preemptions: int = 0
+    prefix_queried_tokens: int = 0
+    prefix_hit_tokens: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    step_seconds: float = 0.0
+    """Total time spent in steps."""
+    broken_invariants: int = 0
+    """Must read zero."""
+
+
+class Backend(Protocol):
+    """Submit → stream of deltas. Implemented by the client of an engine process, by an engine in
+    the same process, and later by remote replicas."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Raises Loading before the first load finished."""
+        ...
+
+    @property
+    def state(self) -> EngineState: ...
+
+    @property
+    def load(self) -> EngineLoad: ...
+
+    def submit(self, request: Request) -> AsyncIterator[TokenDelta]:
+        """Streams deltas; the last one carries `finish`, after which iteration ends.
+
+        Closing the iterator early (aclose, or cancellation of the consumer) cancels the request.
+        Raises before the first delta: ContextLengthExceeded when it can never fit, Overloaded,
+        Loading, NoCapacity, Draining. A stream whose engine dies is resumed on the restarted
+        engine without the consumer noticing more than a pause; when that is impossible the last
+        delta's finish has reason ERROR and code 'replica_lost'.
+        """
+        ...
+
+    def cancel(self, request_id: RequestId) -> None:
+        """Asks for an early end; the stream still gets its one ending. Unknown ids are ignored."""
+        ...
+
+    async def drain(self, grace: float) -> None:
+        """Refuses new requests, lets running ones finish for `grace` seconds, cancels the rest."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,74 @@
+"""The five calls an executor answers. One implementation per kind of device.
+
+An executor computes steps; it knows nothing of requests, queues or text. It is driven by one
+thread. `submit` may return before the work is done; `collect` waits for it. At most `depth`
+plans are in flight, and they are collected in the order they were submitted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType, Protocol
+
+from stoker.core.ids import BlockId, TokenId
+from stoker.core.output import TokenLogprobs
+from stoker.scheduler.plan import StepPlan
+
+StepHandle = NewType("StepHandle", int)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    """What loading took, and the KV pool the executor offers to the scheduler."""
+
+    num_blocks: int
+    block_size: int
+    """Tokens in a block."""
+    max_context: int
+    """Longest sequence, in tokens, the model supports."""
+    max_step_tokens: int
+    """Most tokens one step may compute."""
+    max_step_sequences: int
+    weight_bytes: int
+    kv_bytes: int
+    depth: int
+    """Plans that may be in flight: 1 on a CPU, 2 where launching runs ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """Outcome of one slice. `token` is None when nothing was drawn."""
+
+    token: TokenId | None = None
+    logprobs: TokenLogprobs | None = None
+    """Present when the sampling parameters asked for them."""
+    prompt_logprobs: tuple[TokenLogprobs, ...] = ()
+    error_code: str | None = None
+    """Code of an error that ends this sequence alone, e.g. 'numerical_error'."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """Parallel to the plan's slices."""
+
+    slices: tuple[SliceResult, ...]
+    seconds: float
+    """Time the device spent; what the scheduler's cost model learns from."""
+
+
+class Executor(Protocol):
+    def load(self) -> MemoryPlan:
+        """Loads the weights and allocates the KV pool. Called once, before anything else."""
+        ...
+
+    def submit(self, plan: StepPlan) -> StepHandle: ...
+
+    def collect(self, handle: StepHandle) -> StepResult: ...
+
+    def copy_blocks(self, pairs: list[tuple[BlockId, BlockId]]) -> None:
+        """Copies source to destination blocks. Runs after every plan already submitted."""
+        ...
+
+    def close(self) -> None:
+        """Gives everything back. Safe to call twice."""
+        ...
