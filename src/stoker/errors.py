@@ -196,9 +196,7 @@ class DeadlineExceeded(ServingError):
 
 class NumericalError(ServingError):
     code = "numerical_error"
-    default_hint = (
-        "The model produced a value that is not a number; other requests are not affected."
-    )
+    default_hint = "The model produced a value that is not a number; no other request is affected."
 
 
 class InternalError(ServingError):

@@ -8,11 +8,7 @@ from __future__ import annotations
 import msgspec
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class ModelSection(_Section):
+class ModelSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str = "smollm2:135m"
     """A catalog name, a path, or a hub repository."""
     served_name: str | None = None
@@ -21,7 +17,7 @@ class ModelSection(_Section):
     """q8_0, q4_1 or q4_k: quantise safetensors weights while loading."""
 
 
-class EngineSection(_Section):
+class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: int = 0
     """0: one per core this process may use."""
     kernels: str = "auto"
@@ -42,7 +38,7 @@ class EngineSection(_Section):
     """Within ten minutes; beyond it the server gives up and exits."""
 
 
-class LimitsSection(_Section):
+class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     header_bytes: int = 32 * 1024
     header_count: int = 100
     body_bytes: int = 2 * 1024 * 1024
@@ -65,7 +61,7 @@ class LimitsSection(_Section):
     stream_buffer_bytes: int = 64 * 1024
 
 
-class ServerSection(_Section):
+class ServerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
     port: int = 8000
     allowed_hosts: tuple[str, ...] = ()
@@ -75,13 +71,13 @@ class ServerSection(_Section):
     drain_seconds: float = 30.0
 
 
-class LogSection(_Section):
+class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     level: str = "info"
     format: str = "text"
     """text or json. Prompts and keys are never logged."""
 
 
-class Config(_Section):
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: ModelSection = ModelSection()
     engine: EngineSection = EngineSection()
     server: ServerSection = ServerSection()
