@@ -1,0 +1,160 @@
+// A decoder-only transformer: weights, KV pool, and one call that computes a step.
+//
+// The shape comes as data (DecoderSpec, the twin of stoker.model.spec). One caller at a time; the
+// work inside is spread over the pool. `step` trusts its input: the binding checks every index
+// before the call. A row whose numbers are not finite is reported, not thrown.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "stoker/kernels.h"
+#include "stoker/memory.h"
+#include "stoker/sampler.h"
+#include "stoker/thread_pool.h"
+
+namespace stoker {
+
+struct RopeSpec {
+    bool pairs = false;  // rotate (2i, 2i + 1) instead of (i, i + dim / 2)
+    int dim = 0;
+    std::vector<float> inverse_frequencies;
+    float attention_factor = 1.0f;
+    bool operator==(const RopeSpec&) const = default;
+};
+
+struct LayerSpec {
+    RopeSpec rope;
+    int window = 0;  // 0: unlimited
+};
+
+struct DecoderSpec {
+    int vocab_size = 0;
+    int hidden_size = 0;
+    int feed_forward_size = 0;
+    int num_heads = 0;
+    int num_kv_heads = 0;
+    int head_dim = 0;
+    std::vector<LayerSpec> layers;
+    float norm_eps = 0.0f;
+    float norm_offset = 0.0f;
+    float attention_scale = 0.0f;
+    bool qkv_bias = false;
+    bool qk_norm = false;
+    bool post_norms = false;
+    bool gelu = false;
+    float embedding_scale = 1.0f;
+    float attention_softcap = 0.0f;
+    float final_softcap = 0.0f;
+    bool tied_head = false;
+
+    int query_size() const { return num_heads * head_dim; }
+    int kv_size() const { return num_kv_heads * head_dim; }
+    int heads_per_kv() const { return num_heads / num_kv_heads; }
+};
+
+// A run of consecutive positions of one sequence.
+struct SequenceRun {
+    int first_row;        // rows [first_row, first_row + count) of the step
+    int first_position;
+    int count;
+    const int32_t* block_table;  // one block per kPage positions, covering all of the run
+};
+
+// A row whose logits are wanted. `row` is its index in the step.
+struct LogitRow {
+    int row;
+    SamplingRow sampling;
+};
+
+struct StepInput {
+    std::span<const int32_t> tokens;
+    std::vector<SequenceRun> runs;
+    std::vector<LogitRow> logit_rows;  // each row at most once, in ascending order
+};
+
+// Per logit row, with `width` alternatives each (unused ones have id -1).
+struct StepOutput {
+    int width = 0;
+    std::vector<SampleResult> results;
+    std::vector<int32_t> top_ids;
+    std::vector<float> top_logprobs;
+};
+
+struct LayerWeights {
+    PackedMatrix q, k, v, o, gate, up, down;
+    const float* attention_norm = nullptr;
+    const float* feed_forward_norm = nullptr;
+    const float* attention_post_norm = nullptr;
+    const float* feed_forward_post_norm = nullptr;
+    const float* q_norm = nullptr;
+    const float* k_norm = nullptr;
+    const float* q_bias = nullptr;
+    const float* k_bias = nullptr;
+    const float* v_bias = nullptr;
+};
+
+struct DecoderWeights {
+    PackedMatrix embedding;
+    PackedMatrix head;  // the embedding again when tied
+    const float* final_norm = nullptr;
+    std::vector<LayerWeights> layers;
+};
+
+class Workspace;
+
+class Decoder {
+public:
+    // Throws std::invalid_argument for a shape the kernels cannot run, naming it.
+    Decoder(DecoderSpec spec, const Kernels& kernels, int threads);
+    ~Decoder();
+
+    const DecoderSpec& spec() const { return spec_; }
+    const Kernels& kernels() const { return kernels_; }
+    ThreadPool& pool() { return pool_; }
+    size_t weight_bytes() const { return arena_.allocated(); }
+    size_t kv_bytes_per_block() const;
+
+    // Packs one tensor, named as in stoker.model.spec. The source is only read during the call.
+    // Throws std::invalid_argument for an unknown name, a wrong shape or a wrong size.
+    void set_tensor(const std::string& name, TensorType type, int rows, int columns,
+                    std::span<const uint8_t> source);
+    // Throws std::invalid_argument naming the first tensor that is still missing.
+    void finish();
+
+    void allocate_kv(int num_blocks);
+    int num_blocks() const { return num_blocks_; }
+    void copy_block(int source, int target);
+    // Overwrites a block with NaN, so that a stale read shows. For tests.
+    void poison_block(int block);
+
+    void step(const StepInput& input, StepOutput& output);
+    // Logits of every row, [rows][vocab_size], without sampling. For tests and perplexity.
+    void forward_logits(const StepInput& input, float* logits);
+
+private:
+    friend class StepRun;
+
+    void register_names();
+
+    DecoderSpec spec_;
+    const Kernels& kernels_;
+    ThreadPool pool_;
+    Arena arena_;
+    DecoderWeights weights_;
+    struct MatrixSlot { PackedMatrix* matrix; int rows; int columns; };
+    struct VectorSlot { const float** vector; int size; bool norm; };
+    std::unordered_map<std::string, MatrixSlot> matrix_slots_;
+    std::unordered_map<std::string, VectorSlot> vector_slots_;
+    std::vector<RopeSpec> ropes_;   // distinct ones
+    std::vector<int> layer_rope_;   // index into ropes_
+    Mapping kv_;
+    int num_blocks_ = 0;
+    std::unique_ptr<Workspace> workspace_;
+};
+
+}  // namespace stoker

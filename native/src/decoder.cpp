@@ -1,0 +1,168 @@
+// Loading: shape checks, packing of tensors, and the KV pool.
+#include "stoker/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "workspace.h"
+
+namespace stoker {
+namespace {
+
+void require(bool condition, const std::string& message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+void check_shape(const DecoderSpec& spec) {
+    const auto positive_multiple = [](int value, int of, const char* name) {
+        require(value > 0 && value % of == 0,
+                std::string(name) + " must be a positive multiple of " + std::to_string(of));
+    };
+    positive_multiple(spec.hidden_size, 16, "hidden_size");
+    positive_multiple(spec.feed_forward_size, 16, "feed_forward_size");
+    positive_multiple(spec.head_dim, 16, "head_dim");
+    positive_multiple(spec.num_heads, std::max(1, spec.num_kv_heads), "num_heads");
+    require(spec.vocab_size > 0 && !spec.layers.empty(), "the model has no layers or no vocabulary");
+    for (const LayerSpec& layer : spec.layers) {
+        const RopeSpec& rope = layer.rope;
+        require(rope.dim >= 0 && rope.dim % 2 == 0 && rope.dim <= spec.head_dim &&
+                    int(rope.inverse_frequencies.size()) == rope.dim / 2,
+                "rope dimensions do not match the head");
+    }
+}
+
+}  // namespace
+
+Decoder::Decoder(DecoderSpec spec, const Kernels& kernels, int threads)
+    : spec_(std::move(spec)), kernels_(kernels), pool_(threads) {
+    check_shape(spec_);
+    for (const LayerSpec& layer : spec_.layers) {
+        auto found = std::find(ropes_.begin(), ropes_.end(), layer.rope);
+        layer_rope_.push_back(int(found - ropes_.begin()));
+        if (found == ropes_.end()) ropes_.push_back(layer.rope);
+    }
+    weights_.layers.resize(spec_.layers.size());
+    register_names();
+    workspace_ = std::make_unique<Workspace>(spec_, pool_.size());
+}
+
+Decoder::~Decoder() = default;
+
+void Decoder::register_names() {
+    const int hidden = spec_.hidden_size, feed = spec_.feed_forward_size;
+    matrix_slots_["embedding"] = {&weights_.embedding, spec_.vocab_size, hidden};
+    if (!spec_.tied_head) matrix_slots_["head"] = {&weights_.head, spec_.vocab_size, hidden};
+    vector_slots_["final_norm"] = {&weights_.final_norm, hidden, true};
+    for (size_t i = 0; i < weights_.layers.size(); ++i) {
+        LayerWeights& layer = weights_.layers[i];
+        const std::string at = "layers." + std::to_string(i) + ".";
+        matrix_slots_[at + "q"] = {&layer.q, spec_.query_size(), hidden};
+        matrix_slots_[at + "k"] = {&layer.k, spec_.kv_size(), hidden};
+        matrix_slots_[at + "v"] = {&layer.v, spec_.kv_size(), hidden};
+        matrix_slots_[at + "o"] = {&layer.o, hidden, spec_.query_size()};
+        matrix_slots_[at + "gate"] = {&layer.gate, feed, hidden};
+        matrix_slots_[at + "up"] = {&layer.up, feed, hidden};
+        matrix_slots_[at + "down"] = {&layer.down, hidden, feed};
+        vector_slots_[at + "attention_norm"] = {&layer.attention_norm, hidden, true};
+        vector_slots_[at + "feed_forward_norm"] = {&layer.feed_forward_norm, hidden, true};
+        if (spec_.post_norms) {
+            vector_slots_[at + "attention_post_norm"] = {&layer.attention_post_norm, hidden, true};
+            vector_slots_[at + "feed_forward_post_norm"] = {&layer.feed_forward_post_norm, hidden, true};
+        }
+        if (spec_.qk_norm) {
+            vector_slots_[at + "q_norm"] = {&layer.q_norm, spec_.head_dim, true};
+            vector_slots_[at + "k_norm"] = {&layer.k_norm, spec_.head_dim, true};
+        }
+        if (spec_.qkv_bias) {
+            vector_slots_[at + "q_bias"] = {&layer.q_bias, spec_.query_size(), false};
+            vector_slots_[at + "k_bias"] = {&layer.k_bias, spec_.kv_size(), false};
+            vector_slots_[at + "v_bias"] = {&layer.v_bias, spec_.kv_size(), false};
+        }
+    }
+}
+
+namespace {
+
+// Vectors are small and read as floats; they may be stored in any dense type.
+void widen(TensorType type, std::span<const uint8_t> source, float offset, float* target, int size) {
+    for (int i = 0; i < size; ++i) {
+        float value = 0.0f;
+        if (type == TensorType::F32) {
+            value = load_unaligned<float>(&source[size_t(i) * 4]);
+        } else {
+            const auto half = load_unaligned<uint16_t>(&source[size_t(i) * 2]);
+            value = type == TensorType::F16 ? half_to_float(half) : bfloat_to_float(half);
+        }
+        target[i] = value + offset;
+    }
+}
+
+void check_tensor(const std::string& name, TensorType type, int rows, int columns, int wanted_rows,
+                  int wanted_columns, size_t bytes) {
+    const BlockGeometry geometry = block_geometry(type);
+    require(geometry.values > 0, name + ": unknown tensor type");
+    require(rows == wanted_rows && columns == wanted_columns,
+            name + ": shape is (" + std::to_string(rows) + ", " + std::to_string(columns) +
+                "), the model needs (" + std::to_string(wanted_rows) + ", " +
+                std::to_string(wanted_columns) + ")");
+    require(columns % geometry.values == 0, name + ": columns do not fill whole blocks");
+    require(bytes == size_t(rows) * size_t(columns / geometry.values) * size_t(geometry.bytes),
+            name + ": wrong number of bytes");
+}
+
+}  // namespace
+
+void Decoder::set_tensor(const std::string& name, TensorType type, int rows, int columns,
+                         std::span<const uint8_t> source) {
+    if (const auto slot = vector_slots_.find(name); slot != vector_slots_.end()) {
+        const auto [vector, size, norm] = slot->second;
+        check_tensor(name, type, rows, columns, 1, size, source.size());
+        require(block_geometry(type).values == 1, name + ": a vector must not be quantised");
+        auto* target = reinterpret_cast<float*>(arena_.allocate(size_t(size) * 4));
+        widen(type, source, norm ? spec_.norm_offset : 0.0f, target, size);
+        *vector = target;
+        return;
+    }
+    const auto slot = matrix_slots_.find(name);
+    require(slot != matrix_slots_.end(), name + ": the model has no such tensor");
+    check_tensor(name, type, rows, columns, slot->second.rows, slot->second.columns, source.size());
+    PackedMatrix matrix{nullptr, codec_for(type), rows, columns};
+    uint8_t* target = arena_.allocate(matrix.bytes());
+    matrix.data = target;
+    const int chunk = std::max(1, matrix.tiles() / (pool_.size() * 8));
+    pool_.run((matrix.tiles() + chunk - 1) / chunk, [&](int item, int) {
+        pack_tiles(matrix, type, source.data(), target, item * chunk,
+                   std::min(matrix.tiles(), (item + 1) * chunk));
+    });
+    *slot->second.matrix = matrix;
+}
+
+void Decoder::finish() {
+    for (const auto& [name, slot] : matrix_slots_) require(slot.matrix->data, name + ": missing");
+    for (const auto& [name, slot] : vector_slots_) require(*slot.vector, name + ": missing");
+    if (spec_.tied_head) weights_.head = weights_.embedding;
+}
+
+size_t Decoder::kv_bytes_per_block() const {
+    return spec_.layers.size() * size_t(spec_.kv_size()) * 2 * kPage * sizeof(uint16_t);
+}
+
+void Decoder::allocate_kv(int num_blocks) {
+    require(num_blocks > 0, "the KV pool needs at least one block");
+    kv_ = Mapping(kv_bytes_per_block() * size_t(num_blocks), Mapping::Pages::Huge);
+    num_blocks_ = num_blocks;
+}
+
+void Decoder::copy_block(int source, int target) {
+    const size_t size = kv_bytes_per_block();
+    std::memcpy(kv_.data() + size * target, kv_.data() + size * source, size);
+}
+
+void Decoder::poison_block(int block) {
+    const size_t size = kv_bytes_per_block();
+    std::memset(kv_.data() + size * block, 0xFF, size);  // 0xFFFF is a NaN in fp16
+}
+
+}  // namespace stoker

@@ -1,0 +1,203 @@
+// Paged attention with an online softmax (Dao et al. 2022), all query heads of a KV head at once.
+//
+// Positions are taken in chunks of kAttentionChunk counted from 0, whatever the sequence, the
+// step or the number of threads: scores of a chunk, its softmax, its weighted values, then one
+// merge into the running result. Lanes a query may not see weigh exactly zero, so a query's result
+// does not depend on which other queries share the task.
+#pragma once
+
+#include <cmath>
+
+#include "elementwise.h"
+#include "stoker/kernels.h"
+
+namespace stoker::STOKER_ISA {
+
+inline constexpr int kBlockQueries = kAccumulators < 8 ? kAccumulators : 8;
+inline constexpr float kNegativeInfinity = -__builtin_inff();
+
+struct AttentionState {
+    const AttentionTask& task;
+    float* scores;   // [queries][kAttentionChunk]
+    float* result;   // [queries][head_dim], weighted by `total`
+    float* maximum;  // [queries]
+    float* total;    // [queries]
+    float* partial;  // [queries][head_dim]: this chunk's weighted values
+
+    const float* query(int q) const {
+        return task.queries + size_t(q / task.heads_per_position) * task.position_stride +
+               size_t(q % task.heads_per_position) * task.query_stride;
+    }
+    int position(int q) const { return task.first_position + q / task.heads_per_position; }
+    int queries() const { return task.num_positions * task.heads_per_position; }
+    const uint16_t* keys(int page) const {
+        return task.keys + size_t(task.block_table[page]) * task.block_stride;
+    }
+    const uint16_t* values(int page) const {
+        return task.values + size_t(task.block_table[page]) * task.block_stride;
+    }
+};
+
+template <int queries, int pages>
+inline void score_block(const AttentionState& s, int q0, int first_page, int chunk_page) {
+    const uint16_t* keys[pages];
+    const float* query[queries];
+    F sums[queries][pages];
+    for (int p = 0; p < pages; ++p) keys[p] = s.keys(first_page + p);
+    for (int q = 0; q < queries; ++q) {
+        query[q] = s.query(q0 + q);
+        for (int p = 0; p < pages; ++p) sums[q][p] = zero();
+    }
+    for (int d = 0; d < s.task.head_dim; ++d) {
+        F key[pages];
+        for (int p = 0; p < pages; ++p) key[p] = load_half(keys[p] + d * kPage);
+        for (int q = 0; q < queries; ++q) {
+            const F x = splat(query[q][d]);
+            for (int p = 0; p < pages; ++p) sums[q][p] = fma(key[p], x, sums[q][p]);
+        }
+    }
+    for (int q = 0; q < queries; ++q) {
+        float* row = s.scores + size_t(q0 + q) * kAttentionChunk + chunk_page * kPage;
+        for (int p = 0; p < pages; ++p) store(row + p * kPage, sums[q][p]);
+    }
+}
+
+template <int queries, int vectors>
+inline void value_block(const AttentionState& s, int q0, int begin, int end, int d) {
+    F sums[queries][vectors];
+    for (int q = 0; q < queries; ++q) {
+        for (int v = 0; v < vectors; ++v) sums[q][v] = zero();
+    }
+    const float* weights = s.scores + size_t(q0) * kAttentionChunk;
+    for (int page_begin = begin; page_begin < end; page_begin += kPage) {
+        const uint16_t* value = s.values(page_begin / kPage) + d;
+        const int count = end - page_begin < kPage ? end - page_begin : kPage;
+        for (int t = 0; t < count; ++t, value += s.task.head_dim) {
+            F x[vectors];
+            for (int v = 0; v < vectors; ++v) x[v] = load_half(value + v * 16);
+            for (int q = 0; q < queries; ++q) {
+                const F weight = splat(weights[q * kAttentionChunk + page_begin - begin + t]);
+                for (int v = 0; v < vectors; ++v) sums[q][v] = fma(x[v], weight, sums[q][v]);
+            }
+        }
+    }
+    for (int q = 0; q < queries; ++q) {
+        float* out = s.partial + size_t(q0 + q) * s.task.head_dim + d;
+        for (int v = 0; v < vectors; ++v) store(out + v * 16, sums[q][v]);
+    }
+}
+
+template <int queries>
+inline void score_queries(const AttentionState& s, int q0, int first_page, int pages) {
+    constexpr int wide = kAccumulators / queries >= 4 ? 4 : (kAccumulators / queries >= 2 ? 2 : 1);
+    int page = 0;
+    for (; page + wide <= pages; page += wide) score_block<queries, wide>(s, q0, first_page + page, page);
+    for (; page < pages; ++page) score_block<queries, 1>(s, q0, first_page + page, page);
+}
+
+template <int queries>
+inline void value_queries(const AttentionState& s, int q0, int begin, int end) {
+    constexpr int wide = kAccumulators / queries >= 4 ? 4 : (kAccumulators / queries >= 2 ? 2 : 1);
+    int d = 0;
+    for (; d + wide * 16 <= s.task.head_dim; d += wide * 16) value_block<queries, wide>(s, q0, begin, end, d);
+    for (; d < s.task.head_dim; d += 16) value_block<queries, 1>(s, q0, begin, end, d);
+}
+
+// Calls f.operator()<n>(first) for blocks of n queries, n at most kBlockQueries.
+template <int n, class Function>
+inline void tail_queries(int first, int left, const Function& f) {
+    if constexpr (n > 0) {
+        if (left == n) return f.template operator()<n>(first);
+        tail_queries<n - 1>(first, left, f);
+    }
+}
+template <class Function>
+inline void for_query_blocks(int queries, const Function& f) {
+    int q = 0;
+    for (; q + kBlockQueries <= queries; q += kBlockQueries) f.template operator()<kBlockQueries>(q);
+    if (q < queries) tail_queries<kBlockQueries - 1>(q, queries - q, f);
+}
+
+inline int clamp_lane(int x) { return x < 0 ? 0 : (x > kPage ? kPage : x); }
+
+// Masks and exponentiates one query's scores of the chunk; returns maximum and sum.
+inline void softmax_chunk(const AttentionState& s, int q, int begin, int pages, float& most, float& sum) {
+    float* row = s.scores + size_t(q) * kAttentionChunk;
+    const int last = s.position(q);
+    const int first = s.task.window > 0 ? last - s.task.window + 1 : 0;
+    const F hidden = splat(kNegativeInfinity);
+    F maximum = hidden;
+    if (s.task.softcap > 0.0f) softcap(row, s.task.softcap, pages * kPage);
+    for (int p = 0; p < pages; ++p) {
+        const int start = begin + p * kPage;
+        const F x = select_lanes(clamp_lane(first - start), clamp_lane(last + 1 - start),
+                                 load(row + p * kPage), hidden);
+        maximum = max(x, maximum);
+        store(row + p * kPage, x);
+    }
+    most = reduce_max(maximum);
+    const F shift = splat(most == kNegativeInfinity ? 0.0f : most);
+    F sums = zero();
+    for (int p = 0; p < pages; ++p) {
+        const F weight = exp(load(row + p * kPage) - shift);
+        sums = sums + weight;
+        store(row + p * kPage, weight);
+    }
+    sum = reduce_add(sums);
+}
+
+inline void merge_chunk(const AttentionState& s, int q, float most, float sum) {
+    if (most == kNegativeInfinity) return;
+    const float before = s.maximum[q];
+    const float now = before > most ? before : most;
+    const float keep = before == kNegativeInfinity ? 0.0f : exp_scalar(before - now);
+    const float join = exp_scalar(most - now);
+    float* result = s.result + size_t(q) * s.task.head_dim;
+    const float* partial = s.partial + size_t(q) * s.task.head_dim;
+    for (int d = 0; d < s.task.head_dim; d += 16) {
+        store(result + d, fma(load(partial + d), splat(join), load(result + d) * splat(keep)));
+    }
+    s.total[q] = s.total[q] * keep + sum * join;
+    s.maximum[q] = now;
+}
+
+inline void attend_chunk(const AttentionState& s, int begin, int end) {
+    const int queries = s.queries();
+    const int pages = (end - begin + kPage - 1) / kPage;
+    for_query_blocks(queries, [&]<int n>(int q) { score_queries<n>(s, q, begin / kPage, pages); });
+    float most[kMaxQueries], sum[kMaxQueries];
+    for (int q = 0; q < queries; ++q) softmax_chunk(s, q, begin, pages, most[q], sum[q]);
+    for_query_blocks(queries, [&]<int n>(int q) { value_queries<n>(s, q, begin, end); });
+    for (int q = 0; q < queries; ++q) merge_chunk(s, q, most[q], sum[q]);
+}
+
+inline void attention(const AttentionTask& task) {
+    const int queries = task.num_positions * task.heads_per_position;
+    const size_t vectors = size_t(kMaxQueries) * task.head_dim;
+    float* scratch = task.scratch;
+    AttentionState s{task, scratch, scratch + kMaxQueries * kAttentionChunk, nullptr, nullptr, nullptr};
+    s.partial = s.result + vectors;
+    s.maximum = s.partial + vectors;
+    s.total = s.maximum + kMaxQueries;
+    for (int q = 0; q < queries; ++q) {
+        s.maximum[q] = kNegativeInfinity;
+        s.total[q] = 0.0f;
+        for (int d = 0; d < task.head_dim; d += 16) store(s.result + size_t(q) * task.head_dim + d, zero());
+    }
+    const int end = task.first_position + task.num_positions;
+    const int oldest = task.window > 0 ? task.first_position - task.window + 1 : 0;
+    const int first_chunk = oldest > 0 ? oldest / kAttentionChunk : 0;
+    for (int begin = first_chunk * kAttentionChunk; begin < end; begin += kAttentionChunk) {
+        attend_chunk(s, begin, end < begin + kAttentionChunk ? end : begin + kAttentionChunk);
+    }
+    for (int q = 0; q < queries; ++q) {
+        const F inverse = splat(1.0f / s.total[q]);
+        float* out = task.output + size_t(q / task.heads_per_position) * task.output_stride +
+                     size_t(q % task.heads_per_position) * size_t(task.head_dim);
+        for (int d = 0; d < task.head_dim; d += 16) {
+            store(out + d, load(s.result + size_t(q) * task.head_dim + d) * inverse);
+        }
+    }
+}
+
+}  // namespace stoker::STOKER_ISA

@@ -1,0 +1,297 @@
+// Matrix products: int8 activations with packed weights, and float activations with dense ones.
+//
+// For each group of 32 columns and each row: the exact integer dot product, converted to float,
+// times the weight scale, added to the accumulator times the activation scale; then, where the
+// codec has minimums, minimum * scaled activation sum. That sequence is the same whether one row
+// or sixty-four are computed together and whether weights were unpacked to a panel first.
+#pragma once
+
+#include "stoker/kernels.h"
+
+namespace stoker::STOKER_ISA {
+
+inline constexpr int kPanelRecord = 640;  // 8 x 64 quants, 16 float scales, 16 float minimums
+inline constexpr int kPanelRows = 16;     // from here on, unpacking once pays
+
+struct GroupWeights {
+    B quants[8];
+    F scale;
+    F minimum;  // U6: scale of the second 16 columns
+};
+
+inline void read_nibbles(const uint8_t* record, B* w) {
+    for (int j = 0; j < 4; ++j) {
+        const B packed = load_b(record + 64 * j);
+        w[j] = low_nibbles(packed);
+        w[j + 4] = high_nibbles(packed);
+    }
+}
+
+template <int... j>
+inline void merge_fifth_bits(const uint8_t* record, B* w) {
+    const B plane = load_b(record + 256);
+    ((w[j] = merge_plane<4 - j>(w[j], plane, 16)), ...);
+}
+
+template <int... j>
+inline void merge_sixth_bits(const uint8_t* record, B* w) {
+    const B planes[2] = {load_b(record + 256), load_b(record + 320)};
+    ((w[j] = merge_plane<4 - 2 * (j % 4)>(w[j], planes[j / 4], 48)), ...);
+}
+
+template <Codec codec>
+struct Reader {
+    static constexpr CodecTraits traits = codec_traits(codec);
+    static constexpr bool has_second = traits.scale_bytes == 64;
+
+    static GroupWeights read(const uint8_t* quants, const uint8_t* scales, int g) {
+        const uint8_t* record = quants + size_t(g) * traits.quant_bytes;
+        GroupWeights w;
+        if constexpr (codec == Codec::U8) {
+            for (int j = 0; j < 8; ++j) w.quants[j] = load_b(record + 64 * j);
+        } else {
+            read_nibbles(record, w.quants);
+        }
+        if constexpr (codec == Codec::U5 || codec == Codec::U5M) {
+            merge_fifth_bits<0, 1, 2, 3, 4, 5, 6, 7>(record, w.quants);
+        }
+        if constexpr (codec == Codec::U6) {
+            merge_sixth_bits<0, 1, 2, 3, 4, 5, 6, 7>(record, w.quants);
+        }
+        const auto* halves = reinterpret_cast<const uint16_t*>(scales + size_t(g) * traits.scale_bytes);
+        w.scale = load_half(halves);
+        if constexpr (has_second) w.minimum = load_half(halves + 16);
+        return w;
+    }
+};
+
+// Reads groups that unpack_panel wrote.
+template <Codec codec>
+struct PanelReader {
+    static GroupWeights read(const uint8_t* panel, const uint8_t*, int g) {
+        const uint8_t* record = panel + size_t(g) * kPanelRecord;
+        GroupWeights w;
+        for (int j = 0; j < 8; ++j) w.quants[j] = load_b(record + 64 * j);
+        w.scale = load(reinterpret_cast<const float*>(record + 512));
+        if constexpr (Reader<codec>::has_second) {
+            w.minimum = load(reinterpret_cast<const float*>(record + 576));
+        }
+        return w;
+    }
+};
+
+template <Codec codec>
+inline void unpack_panel(const uint8_t* quants, const uint8_t* scales, int groups, uint8_t* panel) {
+    for (int g = 0; g < groups; ++g) {
+        const GroupWeights w = Reader<codec>::read(quants, scales, g);
+        uint8_t* record = panel + size_t(g) * kPanelRecord;
+        for (int j = 0; j < 8; ++j) store_b(record + 64 * j, w.quants[j]);
+        store(reinterpret_cast<float*>(record + 512), w.scale);
+        if constexpr (Reader<codec>::has_second) {
+            store(reinterpret_cast<float*>(record + 576), w.minimum);
+        }
+    }
+}
+
+inline int32_t four_activations(const int8_t* q) {
+    int32_t value;
+    __builtin_memcpy(&value, q, 4);
+    return value;
+}
+
+// Adds the contribution of group g of row `in` to the accumulator.
+template <Codec codec>
+inline F accumulate(F sum, const GroupWeights& w, const Activations& in, int g) {
+    const int8_t* q = in.quants + g * kGroup;
+    const int32_t* sums = in.sums + 2 * g;
+    const F activation_scale = splat(in.scales[g]);
+    constexpr int offset = codec_traits(codec).offset;
+    if constexpr (codec == Codec::U6) {
+        I first = splat_int(-offset * sums[0]), second = splat_int(-offset * sums[1]);
+        for (int j = 0; j < 4; ++j) first = dot(first, w.quants[j], four_activations(q + 4 * j));
+        for (int j = 4; j < 8; ++j) second = dot(second, w.quants[j], four_activations(q + 4 * j));
+        sum = fma(to_float(first) * w.scale, activation_scale, sum);
+        return fma(to_float(second) * w.minimum, activation_scale, sum);
+    } else if constexpr (codec == Codec::U8) {
+        I total = wide_start(sums[0] + sums[1]);
+        for (int j = 0; j < 8; ++j) total = wide_dot(total, w.quants[j], four_activations(q + 4 * j));
+        return fma(to_float(total) * w.scale, activation_scale, sum);
+    } else {
+        I total = splat_int(offset == 0 ? 0 : -offset * (sums[0] + sums[1]));
+        for (int j = 0; j < 8; ++j) total = dot(total, w.quants[j], four_activations(q + 4 * j));
+        sum = fma(to_float(total) * w.scale, activation_scale, sum);
+        if constexpr (Reader<codec>::has_second) {
+            sum = fma(w.minimum, splat(in.scaled_sums[g]), sum);
+        }
+        return sum;
+    }
+}
+
+// One tile, `rows` rows at a time.
+template <Codec codec, class Source, int rows>
+inline void row_block(const uint8_t* quants, const uint8_t* scales, int groups,
+                      const Activations& in, float* out, size_t out_stride) {
+    F sums[rows];
+    Activations row[rows];
+    for (int r = 0; r < rows; ++r) {
+        sums[r] = zero();
+        row[r] = in.from_row(r);
+    }
+    for (int g = 0; g < groups; ++g) {
+        const GroupWeights w = Source::read(quants, scales, g);
+        for (int r = 0; r < rows; ++r) sums[r] = accumulate<codec>(sums[r], w, row[r], g);
+    }
+    for (int r = 0; r < rows; ++r) store(out + r * out_stride, sums[r]);
+}
+
+template <Codec codec, class Source>
+inline void all_rows(const uint8_t* quants, const uint8_t* scales, int groups,
+                     const Activations& in, int rows, float* out, size_t out_stride) {
+    int r = 0;
+    auto block = [&]<int size>() {
+        for (; r + size <= rows; r += size) {
+            row_block<codec, Source, size>(quants, scales, groups, in.from_row(r),
+                                           out + r * out_stride, out_stride);
+        }
+    };
+    block.template operator()<kRowBlock>();
+    if constexpr (kRowBlock > 4) block.template operator()<4>();
+    if constexpr (kRowBlock > 2) block.template operator()<2>();
+    block.template operator()<1>();
+}
+
+// One row against several tiles at once, to keep more loads in flight.
+template <Codec codec, int tiles>
+inline void single_row(const PackedMatrix& w, int tile, const Activations& in, float* out) {
+    const uint8_t* quants[tiles];
+    const uint8_t* scales[tiles];
+    F sums[tiles];
+    for (int t = 0; t < tiles; ++t) {
+        quants[t] = w.quants(tile + t);
+        scales[t] = w.scales(tile + t);
+        sums[t] = zero();
+    }
+    const int groups = w.groups();
+    for (int g = 0; g < groups; ++g) {
+        for (int t = 0; t < tiles; ++t) {
+            const GroupWeights weights = Reader<codec>::read(quants[t], scales[t], g);
+            sums[t] = accumulate<codec>(sums[t], weights, in, g);
+        }
+    }
+    for (int t = 0; t < tiles; ++t) store(out + t * kTileRows, sums[t]);
+}
+
+template <Codec codec>
+void quantised_matmul(const PackedMatrix& w, int tile_begin, int tile_end, const Activations& in,
+                      int rows, float* out, size_t out_stride, uint8_t* scratch) {
+    if (rows == 1) {
+        int tile = tile_begin;
+        for (; tile + kRowTiles <= tile_end; tile += kRowTiles, out += kRowTiles * kTileRows) {
+            single_row<codec, kRowTiles>(w, tile, in, out);
+        }
+        for (; tile < tile_end; ++tile, out += kTileRows) single_row<codec, 1>(w, tile, in, out);
+        return;
+    }
+    const int groups = w.groups();
+    for (int tile = tile_begin; tile < tile_end; ++tile, out += kTileRows) {
+        if (rows >= kPanelRows && codec != Codec::U8) {
+            unpack_panel<codec>(w.quants(tile), w.scales(tile), groups, scratch);
+            all_rows<codec, PanelReader<codec>>(scratch, nullptr, groups, in, rows, out, out_stride);
+        } else {
+            all_rows<codec, Reader<codec>>(w.quants(tile), w.scales(tile), groups, in, rows, out,
+                                           out_stride);
+        }
+    }
+}
+
+template <Codec codec>
+inline F dense_column(const uint8_t* tile, int k) {
+    if constexpr (codec == Codec::F32) {
+        return load(reinterpret_cast<const float*>(tile) + size_t(k) * kTileRows);
+    } else {
+        const auto* column = reinterpret_cast<const uint16_t*>(tile) + size_t(k) * kTileRows;
+        return codec == Codec::F16 ? load_half(column) : load_bfloat(column);
+    }
+}
+
+template <Codec codec, int rows, int tiles>
+inline void dense_block(const PackedMatrix& w, int tile, const Activations& in, float* out,
+                        size_t out_stride) {
+    F sums[rows][tiles];
+    for (int r = 0; r < rows; ++r) {
+        for (int t = 0; t < tiles; ++t) sums[r][t] = zero();
+    }
+    for (int k = 0; k < w.columns; ++k) {
+        F column[tiles];
+        for (int t = 0; t < tiles; ++t) column[t] = dense_column<codec>(w.quants(tile + t), k);
+        for (int r = 0; r < rows; ++r) {
+            const F x = splat(in.values[size_t(r) * in.columns + k]);
+            for (int t = 0; t < tiles; ++t) sums[r][t] = fma(column[t], x, sums[r][t]);
+        }
+    }
+    for (int r = 0; r < rows; ++r) {
+        for (int t = 0; t < tiles; ++t) store(out + r * out_stride + t * kTileRows, sums[r][t]);
+    }
+}
+
+template <Codec codec, int tiles>
+inline void dense_rows(const PackedMatrix& w, int tile, const Activations& in, int rows, float* out,
+                       size_t out_stride) {
+    int r = 0;
+    auto block = [&]<int size>() {
+        for (; r + size <= rows; r += size) {
+            Activations at = in;
+            at.values += size_t(r) * in.columns;
+            dense_block<codec, size, tiles>(w, tile, at, out + r * out_stride, out_stride);
+        }
+    };
+    block.template operator()<4>();
+    block.template operator()<1>();
+}
+
+template <Codec codec>
+void dense_matmul(const PackedMatrix& w, int tile_begin, int tile_end, const Activations& in,
+                  int rows, float* out, size_t out_stride, uint8_t*) {
+    int tile = tile_begin;
+    for (; tile + kRowTiles <= tile_end; tile += kRowTiles, out += kRowTiles * kTileRows) {
+        dense_rows<codec, kRowTiles>(w, tile, in, rows, out, out_stride);
+    }
+    for (; tile < tile_end; ++tile, out += kTileRows) {
+        dense_rows<codec, 1>(w, tile, in, rows, out, out_stride);
+    }
+}
+
+// One quant of a group as the kernels see it: the codec's offset taken off.
+inline float quant_at(const GroupWeights& w, int lane, int k, int offset) {
+    alignas(64) uint8_t quants[64];
+    store_b(quants, w.quants[k / 4]);
+    return float(int(quants[lane * 4 + k % 4]) - offset);
+}
+
+template <Codec codec>
+void unpack_quantised_row(const PackedMatrix& w, int row, float* out) {
+    const int tile = row / kTileRows, lane = row % kTileRows;
+    alignas(64) float scale[16], minimum[16];
+    for (int g = 0; g < w.groups(); ++g) {
+        const GroupWeights weights = Reader<codec>::read(w.quants(tile), w.scales(tile), g);
+        store(scale, weights.scale);
+        store(minimum, Reader<codec>::has_second ? weights.minimum : zero());
+        for (int k = 0; k < kGroup; ++k) {
+            const float q = quant_at(weights, lane, k, codec_traits(codec).offset);
+            const bool second = codec == Codec::U6 && k >= 16;
+            const float base = codec == Codec::U6 ? 0.0f : minimum[lane];
+            out[g * kGroup + k] = q * (second ? minimum[lane] : scale[lane]) + base;
+        }
+    }
+}
+
+template <Codec codec>
+void unpack_dense_row(const PackedMatrix& w, int row, float* out) {
+    alignas(64) float column[16];
+    for (int k = 0; k < w.columns; ++k) {
+        store(column, dense_column<codec>(w.quants(row / kTileRows), k));
+        out[k] = column[row % kTileRows];
+    }
+}
+
+}  // namespace stoker::STOKER_ISA

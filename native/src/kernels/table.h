@@ -1,0 +1,36 @@
+// Fills the table of the instruction set this file is compiled for.
+#pragma once
+
+#include "attention.h"
+#include "elementwise.h"
+#include "matmul.h"
+
+namespace stoker::STOKER_ISA {
+
+constexpr Kernels make_table() {
+    return Kernels{
+        .name = kName,
+        .quantize_rows = quantize_rows,
+        .matmul = {quantised_matmul<Codec::U4>, quantised_matmul<Codec::U4M>,
+                   quantised_matmul<Codec::U5>, quantised_matmul<Codec::U5M>,
+                   quantised_matmul<Codec::U6>, quantised_matmul<Codec::U8>,
+                   dense_matmul<Codec::F16>, dense_matmul<Codec::BF16>, dense_matmul<Codec::F32>},
+        .unpack_row = {unpack_quantised_row<Codec::U4>, unpack_quantised_row<Codec::U4M>,
+                       unpack_quantised_row<Codec::U5>, unpack_quantised_row<Codec::U5M>,
+                       unpack_quantised_row<Codec::U6>, unpack_quantised_row<Codec::U8>,
+                       unpack_dense_row<Codec::F16>, unpack_dense_row<Codec::BF16>,
+                       unpack_dense_row<Codec::F32>},
+        .rms_norm = rms_norm,
+        .add = add,
+        .scale = scale,
+        .silu_multiply = silu_multiply,
+        .gelu_multiply = gelu_multiply,
+        .softcap = softcap,
+        .rope_halves = rope_halves,
+        .rope_pairs = rope_pairs,
+        .store_key_value = store_key_value,
+        .attention = attention,
+    };
+}
+
+}  // namespace stoker::STOKER_ISA

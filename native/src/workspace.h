@@ -1,0 +1,102 @@
+// Scratch memory of a step. Grown to the largest step seen; pages are touched only when used.
+#pragma once
+
+#include <algorithm>
+
+#include "stoker/decoder.h"
+
+namespace stoker {
+
+class Workspace {
+public:
+    Workspace(const DecoderSpec& spec, int threads) : spec_(spec) {
+        const int widest = std::max({spec.hidden_size, spec.feed_forward_size, spec.query_size()});
+        matmul_bytes_ = matmul_scratch_bytes(widest);
+        attention_bytes_ = attention_scratch_floats(spec.head_dim) * sizeof(float);
+        thread_bytes_ = round(matmul_bytes_) + round(attention_bytes_) + kGateBytes;
+        per_thread_ = Mapping(thread_bytes_ * size_t(threads), Mapping::Pages::Normal);
+        samplers.resize(size_t(threads));
+        reserve(64);
+    }
+
+    // Makes room for `rows` rows; contents are lost when it grows.
+    void reserve(int rows) {
+        if (rows <= rows_) return;
+        rows_ = std::max(rows, rows_ * 2);
+        const size_t hidden = size_t(spec_.hidden_size);
+        size_t offset = 0;
+        layout(nullptr, offset, hidden);
+        memory_ = Mapping(offset, Mapping::Pages::Huge);
+        offset = 0;
+        layout(memory_.data(), offset, hidden);
+    }
+
+    uint8_t* matmul_scratch(int thread) { return per_thread_.data() + thread_bytes_ * size_t(thread); }
+    float* attention_scratch(int thread) {
+        return reinterpret_cast<float*>(matmul_scratch(thread) + round(matmul_bytes_));
+    }
+    // [kMatmulRows][2][kGroup] floats: a strip of gate and of up.
+    float* gate_scratch(int thread) {
+        return reinterpret_cast<float*>(matmul_scratch(thread) + round(matmul_bytes_) +
+                                        round(attention_bytes_));
+    }
+
+    float* hidden = nullptr;    // [rows][hidden_size]: the residual stream
+    float* branch = nullptr;    // [rows][hidden_size]: output of attention or feed-forward
+    float* qkv = nullptr;       // [rows][query_size + 2 * kv_size]
+    float* cosine = nullptr;    // [ropes][rows][head_dim / 2]
+    float* sine = nullptr;
+    float* logits = nullptr;    // [kMatmulRows][vocabulary rounded up to a tile]
+    Activations normed;         // input of q, k, v and of gate, up
+    Activations attended;       // input of o
+    Activations gated;          // input of down
+    std::vector<SampleScratch> samplers;
+
+    static constexpr int kMaxRopes = 4;
+
+private:
+    static constexpr size_t kGateBytes = size_t(kMatmulRows) * 2 * kGroup * sizeof(float);
+    static constexpr size_t round(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+    template <class T>
+    T* take(uint8_t* base, size_t& offset, size_t count) {
+        T* piece = base ? reinterpret_cast<T*>(base + offset) : nullptr;
+        offset += round(count * sizeof(T));
+        return piece;
+    }
+
+    Activations take_activations(uint8_t* base, size_t& offset, int columns) {
+        const size_t rows = size_t(rows_), k = size_t(columns);
+        Activations a;
+        a.values = take<float>(base, offset, rows * k);
+        a.quants = take<int8_t>(base, offset, rows * k);
+        a.scales = take<float>(base, offset, rows * (k / kGroup));
+        a.scaled_sums = take<float>(base, offset, rows * (k / kGroup));
+        a.sums = take<int32_t>(base, offset, rows * (k / 16));
+        a.columns = columns;
+        return a;
+    }
+
+    void layout(uint8_t* base, size_t& offset, size_t hidden_size) {
+        const size_t rows = size_t(rows_);
+        hidden = take<float>(base, offset, rows * hidden_size);
+        branch = take<float>(base, offset, rows * hidden_size);
+        qkv = take<float>(base, offset, rows * size_t(spec_.query_size() + 2 * spec_.kv_size()));
+        cosine = take<float>(base, offset, kMaxRopes * rows * size_t(spec_.head_dim / 2));
+        sine = take<float>(base, offset, kMaxRopes * rows * size_t(spec_.head_dim / 2));
+        logits = take<float>(base, offset, size_t(kMatmulRows) * size_t((spec_.vocab_size + 15) / 16 * 16));
+        normed = take_activations(base, offset, spec_.hidden_size);
+        attended = take_activations(base, offset, spec_.query_size());
+        gated = take_activations(base, offset, spec_.feed_forward_size);
+    }
+
+    const DecoderSpec& spec_;
+    int rows_ = 0;
+    size_t matmul_bytes_ = 0;
+    size_t attention_bytes_ = 0;
+    size_t thread_bytes_ = 0;
+    Mapping memory_;
+    Mapping per_thread_;
+};
+
+}  // namespace stoker

@@ -1,0 +1,85 @@
+"""Llama 2 and 3, SmolLM2 and Mistral: the plain pre-norm decoder with grouped-query attention."""
+
+from __future__ import annotations
+
+from stoker.model.families import rope
+from stoker.model.families.family import GGUF_NAMES, HUGGING_FACE_NAMES, Family, GgufModel
+from stoker.model.fields import Fields
+from stoker.model.spec import DecoderSpec, LayerSpec, RopeStyle
+
+MAX_LAYERS = 1024
+
+
+def plain_gguf(model: GgufModel, style: RopeStyle, **extra: bool) -> DecoderSpec:
+    """The fields that llama, qwen2 and qwen3 files share."""
+    fields = model.fields
+    hidden = fields.integer("embedding_length")
+    heads = fields.integer("attention.head_count")
+    head_dim = fields.integer("attention.key_length", hidden // heads or 1)
+    base = fields.number("rope.freq_base", 10_000.0)
+    dim = fields.integer("rope.dimension_count", head_dim)
+    layer = LayerSpec(
+        rope=rope.from_gguf(fields, style, dim, base, model.rope_factors),
+        window=fields.integer("attention.sliding_window") if fields.has("attention.sliding_window") else None,
+    )
+    return DecoderSpec(
+        family=fields.text("architecture", "llama"),
+        vocab_size=model.vocab_size,
+        hidden_size=hidden,
+        feed_forward_size=fields.integer("feed_forward_length"),
+        num_heads=heads,
+        num_kv_heads=fields.integer("attention.head_count_kv", heads),
+        head_dim=head_dim,
+        layers=(layer,) * fields.integer("block_count", most=MAX_LAYERS),
+        max_context=fields.integer("context_length"),
+        norm_eps=fields.number("attention.layer_norm_rms_epsilon"),
+        attention_scale=head_dim**-0.5,
+        tied_head=model.tied,
+        **extra,
+    )
+
+
+def plain_config(config: Fields, window: int | None, **extra: bool) -> DecoderSpec:
+    """The fields that llama, mistral, qwen2 and qwen3 configs share."""
+    hidden = config.integer("hidden_size")
+    heads = config.integer("num_attention_heads")
+    head_dim = config.integer("head_dim", hidden // heads or 1)
+    base = _rope_base(config)
+    layer = LayerSpec(
+        rope=rope.from_config(config, RopeStyle.HALVES, head_dim, base), window=window
+    )
+    return DecoderSpec(
+        family=config.text("model_type"),
+        vocab_size=config.integer("vocab_size"),
+        hidden_size=hidden,
+        feed_forward_size=config.integer("intermediate_size"),
+        num_heads=heads,
+        num_kv_heads=config.integer("num_key_value_heads", heads),
+        head_dim=head_dim,
+        layers=(layer,) * config.integer("num_hidden_layers", most=MAX_LAYERS),
+        max_context=config.integer("max_position_embeddings"),
+        norm_eps=config.number("rms_norm_eps", 1e-6),
+        attention_scale=head_dim**-0.5,
+        tied_head=config.flag("tie_word_embeddings", False),
+        **extra,
+    )
+
+
+def _rope_base(config: Fields) -> float:
+    parameters = config.section("rope_parameters")
+    if parameters is not None and parameters.has("rope_theta"):
+        return parameters.number("rope_theta")
+    return config.number("rope_theta", 10_000.0)
+
+
+def _from_gguf(model: GgufModel) -> DecoderSpec:
+    return plain_gguf(model, RopeStyle.PAIRS)
+
+
+def _from_config(config: Fields) -> DecoderSpec:
+    window = config.integer("sliding_window") if config.has("sliding_window") else None
+    return plain_config(config, window, qkv_bias=config.flag("attention_bias", False))
+
+
+LLAMA = Family("llama", _from_gguf, _from_config, GGUF_NAMES, HUGGING_FACE_NAMES)
+MISTRAL = Family("mistral", _from_gguf, _from_config, GGUF_NAMES, HUGGING_FACE_NAMES)

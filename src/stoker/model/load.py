@@ -1,0 +1,100 @@
+"""Opens a model by path: its spec, its weights, and the metadata its text layer needs."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stoker.errors import ModelFileError
+from stoker.model.families.family import GgufModel, canonical_names
+from stoker.model.fields import Fields
+from stoker.model.registry import find_family
+from stoker.model.spec import DecoderSpec
+from stoker.model.weights.gguf import GgufFile
+from stoker.model.weights.interface import TensorInfo, TensorType, Weights
+from stoker.model.weights.shapes import check_shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An open model. `close` it; the weights read from the file until then."""
+
+    path: Path
+    spec: DecoderSpec
+    weights: Weights
+    metadata: Mapping[str, Any]
+    """GGUF metadata: tokenizer, chat template, names."""
+
+    def close(self) -> None:
+        self.weights.close()
+
+
+class GgufWeights:
+    """A GGUF file's tensors under their canonical names."""
+
+    def __init__(self, file: GgufFile, names: dict[str, str]) -> None:
+        self._file = file
+        self._names = names
+
+    def names(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def info(self, name: str) -> TensorInfo:
+        found = self._file.tensors[self._names[name]]
+        return TensorInfo(name, found.type, found.shape)
+
+    def read(self, name: str) -> bytes:
+        return self._file.read(self._names[name])
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def open_model(path: Path) -> Model:
+    """Raises ModelFileError or UnsupportedModel; nothing stays open then."""
+    if path.is_dir():
+        from stoker.model.folder import open_folder
+
+        return open_folder(path)
+    return _open_gguf(path)
+
+
+def _open_gguf(path: Path) -> Model:
+    file = GgufFile.open(path)
+    try:
+        fields = Fields(path, file.metadata)
+        architecture = fields.text("general.architecture")
+        family = find_family(architecture)
+        found = GgufModel(
+            fields=Fields(path, file.metadata, f"{architecture}."),
+            tensor_names=frozenset(file.tensors),
+            vocab_size=_vocab_size(path, file),
+            rope_factors=_rope_factors(file),
+        )
+        spec = family.from_gguf(found)
+        names = canonical_names(spec, family.gguf_names)
+        check_shapes(path, spec, names, file.tensors, ignore=("rope_freqs.weight",))
+    except BaseException:
+        file.close()
+        raise
+    return Model(path, spec, GgufWeights(file, names), file.metadata)
+
+
+def _vocab_size(path: Path, file: GgufFile) -> int:
+    embedding = file.tensors.get("token_embd.weight")
+    if embedding is None:
+        raise ModelFileError(path, "tensor 'token_embd.weight' is missing")
+    return embedding.rows
+
+
+def _rope_factors(file: GgufFile) -> list[float] | None:
+    """Llama 3's frequency factors, which its GGUF files carry as a tensor."""
+    info = file.tensors.get("rope_freqs.weight")
+    if info is None:
+        return None
+    if info.type is not TensorType.F32:
+        raise ModelFileError(file.path, "tensor 'rope_freqs.weight' is not F32")
+    return array.array("f", file.read(info.name)).tolist()
