@@ -1,11 +1,19 @@
 """The configuration as one frozen tree of small sections. Constructors take their own section.
 
-Every limit has a default that is safe on a public address (docs/behaviour.md).
+Every limit has a default that is safe on a public address (docs/behaviour.md). The annotations
+carry the allowed range, so that a wrong value is refused before anything starts.
 """
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import msgspec
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Automatic = Annotated[int, msgspec.Meta(ge=0)]
+"""0 asks for a value chosen at start-up."""
+Duration = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class ModelSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -13,68 +21,70 @@ class ModelSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A catalog name, a path, or a hub repository."""
     served_name: str | None = None
     """What clients call it; default: `name`."""
-    quantize: str | None = None
-    """q8_0, q4_1 or q4_k: quantise safetensors weights while loading."""
+    quantize: Literal["q8_0", "q4_1", "q4_k"] | None = None
+    """Quantise safetensors weights while loading."""
+    cache: str = ""
+    """Folder for downloaded weights; empty: ~/.cache/stoker."""
 
 
 class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    threads: int = 0
+    threads: Automatic = 0
     """0: one per core this process may use."""
-    kernels: str = "auto"
-    """auto, avx512_vnni, avx2 or portable."""
-    kv_cache_mib: int = 0
+    kernels: Literal["auto", "avx512_vnni", "avx2", "portable"] = "auto"
+    kv_cache_mib: Automatic = 0
     """0: as much as max_running sequences of ordinary length need, at most a quarter of memory."""
-    block_size: int = 16
-    max_context: int = 0
+    block_size: Positive = 16
+    max_context: Automatic = 0
     """0: the model's own limit."""
-    max_running: int = 64
-    max_step_tokens: int = 2048
-    inter_token_target_ms: float = 100.0
+    max_running: Positive = 64
+    max_step_tokens: Positive = 2048
+    inter_token_target_ms: Duration = 100.0
     """Running streams should not wait longer than this because of other prompts."""
     prefix_cache: bool = True
-    max_waiting: int = 256
+    max_waiting: Positive = 256
     """Requests; beyond it new ones are refused with 429."""
-    max_restarts: int = 5
-    """Within ten minutes; beyond it the server gives up and exits."""
+    max_restarts: Automatic = 5
+    """Within ten minutes; beyond it the server gives up and exits. 0: never restart."""
 
 
 class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    header_bytes: int = 32 * 1024
-    header_count: int = 100
-    body_bytes: int = 2 * 1024 * 1024
-    body_seconds: float = 30.0
-    idle_seconds: float = 75.0
-    send_seconds: float = 30.0
-    request_seconds: float = 600.0
-    json_depth: int = 32
-    messages: int = 1024
-    content_parts: int = 64
-    tools: int = 128
-    n: int = 8
-    batch_prompts: int = 64
-    top_logprobs: int = 20
-    stops: int = 4
-    stop_characters: int = 256
-    logit_bias: int = 300
-    template_bytes: int = 64 * 1024
-    template_milliseconds: int = 250
-    stream_buffer_bytes: int = 64 * 1024
+    header_bytes: Positive = 32 * 1024
+    header_count: Positive = 100
+    body_bytes: Positive = 2 * 1024 * 1024
+    body_seconds: Duration = 30.0
+    idle_seconds: Duration = 75.0
+    send_seconds: Duration = 30.0
+    request_seconds: Duration = 600.0
+    json_depth: Positive = 32
+    messages: Positive = 1024
+    content_parts: Positive = 64
+    tools: Positive = 128
+    n: Positive = 8
+    batch_prompts: Positive = 64
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0)] = 20
+    stops: Annotated[int, msgspec.Meta(ge=0)] = 4
+    stop_characters: Positive = 256
+    logit_bias: Annotated[int, msgspec.Meta(ge=0)] = 300
+    template_bytes: Positive = 64 * 1024
+    template_milliseconds: Positive = 250
+    stream_buffer_bytes: Positive = 64 * 1024
 
 
 class ServerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8000
+    """0: any free port, printed at start."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names accepted besides loopback ones and the address listened on."""
     api_key: str | None = None
     """Required when listening on anything but loopback. Never printed."""
-    drain_seconds: float = 30.0
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 30.0
 
 
 class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    level: str = "info"
-    format: str = "text"
-    """text or json. Prompts and keys are never logged."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+    """Prompts and keys are never logged."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

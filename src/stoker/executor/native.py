@@ -1,0 +1,152 @@
+"""The executor for CPUs: one call into the native core a step, with the GIL released."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from stoker.core.ids import BlockId
+from stoker.core.output import TokenLogprobs
+from stoker.errors import ConfigError, NumericalError
+from stoker.executor.batch import StepBatch
+from stoker.executor.interface import MemoryPlan, SliceResult, StepHandle, StepResult
+from stoker.kernels import _native
+from stoker.kernels.decoder import Progress, load_decoder
+from stoker.model.load import Model
+from stoker.scheduler.plan import StepPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeOptions:
+    threads: int
+    kernels: str = "auto"
+    kv_bytes: int
+    """Memory for keys and values; rounded down to whole blocks."""
+    max_context: int
+    max_step_tokens: int = 2048
+    max_step_sequences: int = 64
+
+
+class NativeExecutor:
+    """Depth 1: `submit` computes the step, `collect` hands out its result."""
+
+    def __init__(self, model: Model, options: NativeOptions, progress: Progress | None = None) -> None:
+        self._model = model
+        self._options = options
+        self._progress = progress
+        self._decoder: _native.Decoder | None = None
+        self._results: dict[StepHandle, StepResult] = {}
+        self._submitted = 0
+
+    @property
+    def decoder(self) -> _native.Decoder:
+        if self._decoder is None:
+            raise RuntimeError("load() has not been called")
+        return self._decoder
+
+    def load(self) -> MemoryPlan:
+        options = self._options
+        decoder = load_decoder(
+            self._model.spec,
+            self._model.weights,
+            kernels=options.kernels,
+            threads=options.threads,
+            progress=self._progress,
+        )
+        num_blocks = options.kv_bytes // decoder.kv_bytes_per_block
+        if num_blocks < 1:
+            raise ConfigError(
+                f"engine.kv_cache_mib: {options.kv_bytes >> 20} MiB does not hold one block of "
+                f"{decoder.kv_bytes_per_block} bytes"
+            )
+        decoder.allocate_kv(num_blocks)
+        self._decoder = decoder
+        return MemoryPlan(
+            num_blocks=num_blocks,
+            block_size=_native.PAGE,
+            max_context=min(options.max_context, self._model.spec.max_context),
+            max_step_tokens=options.max_step_tokens,
+            max_step_sequences=options.max_step_sequences,
+            weight_bytes=decoder.weight_bytes,
+            kv_bytes=num_blocks * decoder.kv_bytes_per_block,
+            depth=1,
+        )
+
+    def submit(self, plan: StepPlan) -> StepHandle:
+        started = time.perf_counter()
+        batch = StepBatch.of(plan)
+        outputs = self.decoder.step(*batch.arrays(), max(batch.width, 0))  # type: ignore[arg-type]
+        slices = _results(plan, batch, *(output.tolist() for output in outputs))
+        self._submitted += 1
+        handle = StepHandle(self._submitted)
+        self._results[handle] = StepResult(slices, time.perf_counter() - started)
+        return handle
+
+    def collect(self, handle: StepHandle) -> StepResult:
+        return self._results.pop(handle)
+
+    def copy_blocks(self, pairs: list[tuple[BlockId, BlockId]]) -> None:
+        for source, target in pairs:
+            self.decoder.copy_block(source, target)
+
+    def forward_logits(self, tokens: list[int]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+        """Logits of every position of one sequence, using blocks from 0. For tests and perplexity;
+        overwrites the KV pool."""
+        pages = -(-len(tokens) // _native.PAGE)
+        return self.decoder.forward_logits(  # type: ignore[return-value]
+            np.array(tokens, dtype=np.int32),
+            np.array([[0, len(tokens), 0]], dtype=np.int32),
+            np.arange(pages, dtype=np.int32),
+        )
+
+    def close(self) -> None:
+        self._decoder = None
+        self._model.close()
+
+
+@dataclass(slots=True)
+class _Row:
+    token: int
+    logprobs: TokenLogprobs
+    finite: bool
+
+
+def _rows(
+    tokens: list[int],
+    logprobs: list[float],
+    ranks: list[int],
+    finite: list[int],
+    top_ids: list[list[int]],
+    top_logprobs: list[list[float]],
+) -> Iterator[_Row]:
+    for i, token in enumerate(tokens):
+        top = tuple(
+            (other, value) for other, value in zip(top_ids[i], top_logprobs[i], strict=True) if other >= 0
+        )
+        yield _Row(token, TokenLogprobs(token, logprobs[i], ranks[i], top), bool(finite[i]))
+
+
+def _results(plan: StepPlan, batch: StepBatch, *columns: list) -> tuple[SliceResult, ...]:  # type: ignore[type-arg]
+    """Deals the logit rows, which are in plan order, out to their slices."""
+    rows: list[list[_Row]] = [[] for _ in plan.slices]
+    for owner, row in zip(batch.owners, _rows(*columns), strict=True):
+        rows[owner].append(row)
+    return tuple(_slice_result(piece.samples, own, piece.sampling.logprobs is not None)
+                 for piece, own in zip(plan.slices, rows, strict=True))
+
+
+def _slice_result(samples: bool, rows: list[_Row], wants_logprobs: bool) -> SliceResult:
+    if any(not row.finite for row in rows):
+        return SliceResult(error_code=NumericalError.code)
+    scored = tuple(row.logprobs for row in (rows[:-1] if samples else rows))
+    if not samples:
+        return SliceResult(prompt_logprobs=scored)
+    drawn = rows[-1]
+    return SliceResult(
+        token=drawn.token,
+        logprobs=drawn.logprobs if wants_logprobs else None,
+        prompt_logprobs=scored,
+    )

@@ -1,0 +1,96 @@
+"""Types of the native extension (native/bindings/)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PAGE: int
+ATTENTION_CHUNK: int
+MAX_QUERIES: int
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+
+class Decoder:
+    def __init__(self, spec: Mapping[str, Any], kernels: str, threads: int) -> None: ...
+    @property
+    def kernels(self) -> str: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def kv_bytes_per_block(self) -> int: ...
+    @property
+    def num_blocks(self) -> int: ...
+    def set_tensor(
+        self, name: str, type: int, rows: int, columns: int, source: Bytes
+    ) -> None: ...
+    def finish(self) -> None: ...
+    def allocate_kv(self, num_blocks: int) -> None: ...
+    def copy_block(self, source: int, target: int) -> None: ...
+    def poison_block(self, block: int) -> None: ...
+    def step(
+        self,
+        tokens: Ints,
+        runs: Ints,
+        block_tables: Ints,
+        rows: Ints,
+        parameters: Floats,
+        seeds: NDArray[np.uint64],
+        positions: NDArray[np.int64],
+        history: Ints,
+        history_offsets: Ints,
+        bias_ids: Ints,
+        bias_values: Floats,
+        bias_offsets: Ints,
+        width: int,
+    ) -> tuple[Ints, Floats, Ints, Bytes, Ints, Floats]:
+        """Tokens, log probabilities, ranks, finite flags, alternative ids and log probabilities."""
+
+    def forward_logits(self, tokens: Ints, runs: Ints, block_tables: Ints) -> Floats: ...
+
+def available_kernels() -> list[str]: ...
+def quantize_rows(
+    kernels: str, x: Floats
+) -> tuple[NDArray[np.int8], Floats, Floats, Ints]: ...
+def matmul(
+    kernels: str, type: int, rows: int, columns: int, source: Bytes, x: Floats
+) -> Floats: ...
+def unpack(kernels: str, type: int, rows: int, columns: int, source: Bytes) -> Floats: ...
+def rms_norm(kernels: str, x: Floats, weight: Floats, eps: float) -> Floats: ...
+def gated(kernels: str, activation: str, gate: Floats, up: Floats) -> Floats: ...
+def softcap(kernels: str, x: Floats, cap: float) -> Floats: ...
+def rope(kernels: str, style: str, head: Floats, cosine: Floats, sine: Floats) -> Floats: ...
+def attention(
+    kernels: str,
+    queries: Floats,
+    keys: Floats,
+    values: Floats,
+    block_table: Ints,
+    first_position: int,
+    window: int,
+    softcap: float,
+) -> Floats: ...
+def uniform(seed: int, position: int) -> float: ...
+def sample_row(
+    logits: Floats,
+    *,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    min_p: float,
+    repetition_penalty: float,
+    presence_penalty: float,
+    frequency_penalty: float,
+    seed: int,
+    position: int,
+    history: Ints,
+    num_prompt_tokens: int,
+    bias_ids: Ints,
+    bias_values: Floats,
+    num_logprobs: int,
+    target: int,
+    allowed: NDArray[np.uint32],
+) -> tuple[int, float, int, bool, Ints, Floats]: ...
