@@ -1,0 +1,127 @@
+"""An executor without a model: exact, fast, and unforgiving. For tests, clients and the simulator.
+
+Tokens are a hash of everything so far, so they depend on the sequence and its seed alone. Keys and
+values are simulated: each block slot remembers which prefix was written there, and a step that
+reads a slot holding anything else raises, which is how a scheduler's mistake shows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from stoker.core.ids import BlockId, TokenId
+from stoker.core.output import TokenLogprobs
+from stoker.executor.interface import MemoryPlan, SliceResult, StepHandle, StepResult
+from stoker.scheduler.plan import SequenceSlice, StepPlan
+
+Cost = Callable[[StepPlan], float]
+"""Simulated seconds of a step."""
+
+
+def linear_cost(fixed: float = 0.002, per_token: float = 0.00005) -> Cost:
+    return lambda plan: fixed + per_token * plan.num_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeOptions:
+    num_blocks: int = 256
+    block_size: int = 16
+    max_context: int = 4096
+    vocab_size: int = 1000
+    max_step_tokens: int = 2048
+    max_step_sequences: int = 64
+    step_seconds: float = 0.0
+    """Real time each step takes, for tests that need a stream to be under way."""
+
+
+class FakeExecutor:
+    def __init__(self, options: FakeOptions, cost: Cost | None = None) -> None:
+        self.options = options
+        self._cost = cost or linear_cost()
+        self._slots: dict[tuple[BlockId, int], bytes] = {}
+        self._results: dict[StepHandle, StepResult] = {}
+        self._submitted = 0
+
+    def load(self) -> MemoryPlan:
+        options = self.options
+        return MemoryPlan(
+            num_blocks=options.num_blocks,
+            block_size=options.block_size,
+            max_context=options.max_context,
+            max_step_tokens=options.max_step_tokens,
+            max_step_sequences=options.max_step_sequences,
+            weight_bytes=0,
+            kv_bytes=0,
+            depth=1,
+        )
+
+    def submit(self, plan: StepPlan) -> StepHandle:
+        if self.options.step_seconds:
+            time.sleep(self.options.step_seconds)
+        self._submitted += 1
+        handle = StepHandle(self._submitted)
+        slices = tuple(self._compute(piece) for piece in plan.slices)
+        self._results[handle] = StepResult(slices, self._cost(plan))
+        return handle
+
+    def collect(self, handle: StepHandle) -> StepResult:
+        return self._results.pop(handle)
+
+    def copy_blocks(self, pairs: list[tuple[BlockId, BlockId]]) -> None:
+        for source, target in pairs:
+            for slot in range(self.options.block_size):
+                self._slots[target, slot] = self._slots.get((source, slot), b"")
+
+    def close(self) -> None:
+        self._slots.clear()
+
+    def _compute(self, piece: SequenceSlice) -> SliceResult:
+        size = self.options.block_size
+        state = b"start"
+        scores = []
+        for position in range(piece.end):
+            slot = (piece.block_table[position // size], position % size)
+            state = _step(state, piece.tokens[position])
+            if position >= piece.start:
+                self._slots[slot] = state
+            elif self._slots.get(slot) != state:
+                raise RuntimeError(f"{piece.request_id}: position {position} holds other keys and values")
+            if position + 1 in piece.scored_positions:
+                scores.append(_logprobs(piece.tokens[position + 1], state))
+        if not piece.samples:
+            return SliceResult(prompt_logprobs=tuple(scores))
+        token = draw(state, piece.sampling.seed, self.options.vocab_size)
+        wanted = piece.sampling.logprobs is not None
+        return SliceResult(
+            token=token,
+            logprobs=_logprobs(token, state) if wanted else None,
+            prompt_logprobs=tuple(scores),
+        )
+
+
+def expected_tokens(prompt: tuple[TokenId, ...], seed: int, count: int, vocab_size: int = 1000) -> list[TokenId]:
+    """What the executor gives a sequence alone, without stops."""
+    state = b"start"
+    for token in prompt:
+        state = _step(state, token)
+    tokens = []
+    for _ in range(count):
+        tokens.append(draw(state, seed, vocab_size))
+        state = _step(state, tokens[-1])
+    return tokens
+
+
+def draw(state: bytes, seed: int, vocab_size: int) -> TokenId:
+    digest = blake2b(state, digest_size=8, key=seed.to_bytes(8, "little", signed=False)).digest()
+    return int.from_bytes(digest, "little") % vocab_size
+
+
+def _step(state: bytes, token: TokenId) -> bytes:
+    return blake2b(token.to_bytes(4, "little"), digest_size=8, key=state).digest()
+
+
+def _logprobs(token: TokenId, state: bytes) -> TokenLogprobs:
+    return TokenLogprobs(token, -(state[0] + 1) / 64.0, 1 + state[1] % 8)

@@ -1,0 +1,339 @@
+"""Who runs this step, with how many tokens, in which blocks.
+
+Running sequences come first, oldest first; then waiting ones are admitted. When blocks run out the
+youngest running sequence is preempted and recomputed later. The oldest is never preempted and
+always fits alone, so some request always makes progress (invariants I05, I06).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stoker.core.ids import BlockId, RequestId, TokenId
+from stoker.core.output import Finish, FinishReason, TokenDelta
+from stoker.core.request import Request
+from stoker.errors import ContextLengthExceeded, Overloaded
+from stoker.executor.interface import SliceResult, StepResult
+from stoker.kv.block_pool import BlockPool
+from stoker.kv.prefix_cache import Hash, PrefixCache
+from stoker.scheduler.fairness import FairQueue
+from stoker.scheduler.plan import SequenceSlice, StepPlan
+from stoker.scheduler.sequence import Sequence, SequenceState
+from stoker.scheduler.token_budget import TokenBudget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerOptions:
+    num_blocks: int
+    block_size: int
+    max_context: int
+    max_running: int = 64
+    max_step_tokens: int = 2048
+    max_waiting: int = 256
+    inter_token_target: float = 0.1
+    prefix_cache: bool = True
+    eos_token_ids: frozenset[TokenId] = frozenset()
+
+
+@dataclass(slots=True)
+class Counters:
+    """Running totals, for metrics."""
+
+    preemptions: int = 0
+    prefix_queried: int = 0
+    prefix_hits: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Scheduler:
+    def __init__(self, options: SchedulerOptions, hash_block: Hash) -> None:
+        self.options = options
+        self.counters = Counters()
+        self.cache = PrefixCache(options.block_size, hash_block)
+        self.pool = BlockPool(options.num_blocks, self.cache.forget)
+        self.budget = TokenBudget(options.max_step_tokens, options.inter_token_target)
+        self.running: list[Sequence] = []
+        self._queue = FairQueue()
+        self._sequences: dict[RequestId, Sequence] = {}
+        self._cancelled: list[Sequence] = []
+        self._arrivals = 0
+
+    # --- requests ---------------------------------------------------------------------------
+
+    @property
+    def longest_possible(self) -> int:
+        """Tokens of the longest sequence that can ever be served."""
+        return min(self.options.max_context, self.options.num_blocks * self.options.block_size)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._queue)
+
+    @property
+    def waiting_tokens(self) -> int:
+        return sum(sequence.num_missing for sequence in self._queue.waiting())
+
+    @property
+    def idle(self) -> bool:
+        return not self._sequences
+
+    def add(self, request: Request, now: float) -> None:
+        """Accepts a request; from here on it gets exactly one ending.
+
+        Raises ContextLengthExceeded when it can never fit, Overloaded when too many wait.
+        """
+        if request.max_total_tokens > self.longest_possible:
+            raise ContextLengthExceeded(
+                f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new ones "
+                f"exceed the {self.longest_possible} tokens this server can hold for one request"
+            )
+        if len(self._queue) >= self.options.max_waiting:
+            raise Overloaded(f"{len(self._queue)} requests are waiting already", retry_after=1.0)
+        stops = frozenset(request.sampling.stop_token_ids)
+        if not request.sampling.ignore_eos:
+            stops |= self.options.eos_token_ids
+        root = self.cache.root(request.tenant)
+        sequence = Sequence(request, self._arrivals, now, root, stops)
+        self._arrivals += 1
+        self._sequences[request.request_id] = sequence
+        self._queue.add(sequence)
+
+    def cancel(self, request_id: RequestId) -> None:
+        """Marks a request; its ending comes from the next `sweep`. Unknown ids are ignored."""
+        sequence = self._sequences.get(request_id)
+        if sequence is not None:
+            self._cancelled.append(sequence)
+
+    def sweep(self, now: float) -> list[TokenDelta]:
+        """Ends what was cancelled and what is past its deadline. Call before `plan`."""
+        late = [s for s in self._sequences.values() if s.deadline is not None and now >= s.deadline]
+        cancelled, self._cancelled = self._cancelled, []
+        return [
+            *self._end_all(cancelled, FinishReason.CANCELLED),
+            *self._end_all(late, FinishReason.DEADLINE),
+        ]
+
+    def _end_all(self, sequences: Iterable[Sequence], reason: FinishReason) -> list[TokenDelta]:
+        return [
+            self._finish(sequence, Finish(reason))
+            for sequence in sequences
+            if sequence.state is not SequenceState.FINISHED
+        ]
+
+    # --- planning ---------------------------------------------------------------------------
+
+    def plan(self) -> StepPlan | None:
+        """The next step, or None when there is nothing to compute."""
+        decoding = [sequence for sequence in self.running if sequence.decoding]
+        left = self.budget.prompt_tokens(len(decoding), sum(len(s.tokens) for s in decoding))
+        slices: list[SequenceSlice] = []
+        preempted = self.counters.preemptions
+        position = 0
+        while position < len(self.running):
+            sequence = self.running[position]
+            count = 1 if sequence.decoding else min(sequence.num_missing, left)
+            if count and not self._make_room(sequence, count):
+                continue  # it was preempted itself and is no longer at this position
+            if count:
+                slices.append(self._slice(sequence, count))
+                left -= 0 if sequence.decoding else count
+            position += 1
+        if self.counters.preemptions == preempted:
+            self._admit(left, slices)
+        return StepPlan(tuple(slices)) if slices else None
+
+    def _make_room(self, sequence: Sequence, count: int) -> bool:
+        """Gives the sequence blocks for `count` more tokens, preempting younger ones if needed.
+        False when it had to give up its own place."""
+        needed = self._blocks_for(sequence.num_computed + count) - len(sequence.blocks)
+        if needed <= 0:
+            return True
+        while needed > self.pool.num_free:
+            victim = self.running[-1]
+            self._preempt(victim)
+            if victim is sequence:
+                return False
+        sequence.blocks += self.pool.allocate(needed)
+        return True
+
+    def _preempt(self, victim: Sequence) -> None:
+        self.running.remove(victim)
+        self._release(victim)
+        victim.num_computed = 0
+        victim.move_to(SequenceState.PREEMPTED)
+        self._queue.put_back(victim)
+        self.counters.preemptions += 1
+
+    def _admit(self, left: int, slices: list[SequenceSlice]) -> None:
+        while left > 0 and len(self.running) < self.options.max_running:
+            sequence = self._queue.head()
+            if sequence is None or not self._take_blocks(sequence):
+                return
+            self._queue.remove(sequence)
+            sequence.move_to(SequenceState.RUNNING)
+            self.running.append(sequence)
+            count = min(sequence.num_missing, left)
+            slices.append(self._slice(sequence, count))
+            left -= count
+
+    def _take_blocks(self, sequence: Sequence) -> bool:
+        """Cached blocks and room for everything the sequence has so far, or nothing at all."""
+        cached = self._lookup(sequence)
+        for block in cached:
+            self.pool.share(block)
+        needed = self._blocks_for(len(sequence.tokens)) - len(cached)
+        # One spare block per running sequence keeps an admission from preempting at once.
+        spare = min(len(self.running), self.options.num_blocks // 16)
+        if needed + spare > self.pool.num_free:
+            self.pool.release(cached, self.cache.holds)
+            return False
+        sequence.blocks = cached + self.pool.allocate(needed)
+        sequence.num_computed = len(cached) * self.options.block_size
+        if not sequence.announced:
+            sequence.num_cached = sequence.num_computed
+            self.counters.prefix_queried += len(sequence.tokens)
+            self.counters.prefix_hits += sequence.num_computed
+        return True
+
+    def _lookup(self, sequence: Sequence) -> list[BlockId]:
+        if not self.options.prefix_cache or sequence.scores_prompt:
+            return []
+        self.cache.extend(sequence.digests, sequence.root, sequence.tokens)
+        # The last token is always computed: its logits are what the next one is drawn from.
+        limit = (len(sequence.tokens) - 1) // self.options.block_size
+        return self.cache.lookup(sequence.digests, sequence.root, sequence.tokens, limit)
+
+    def _blocks_for(self, tokens: int) -> int:
+        return -(-tokens // self.options.block_size)
+
+    def _slice(self, sequence: Sequence, count: int) -> SequenceSlice:
+        end = sequence.num_computed + count
+        return SequenceSlice(
+            request_id=sequence.request.request_id,
+            tokens=sequence.tokens,
+            start=sequence.num_computed,
+            count=count,
+            block_table=sequence.blocks[: self._blocks_for(end)],
+            num_prompt_tokens=sequence.num_prompt,
+            sampling=sequence.sampling,
+            samples=end == len(sequence.tokens),
+            score_from=sequence.num_scored,
+        )
+
+    # --- results ----------------------------------------------------------------------------
+
+    def apply(self, plan: StepPlan, result: StepResult) -> list[TokenDelta]:
+        """Takes a step's outcome in; returns what there is to deliver, in plan order."""
+        self.budget.observe(plan, result.seconds)
+        deltas = []
+        for piece, outcome in zip(plan.slices, result.slices, strict=True):
+            delta = self._apply_slice(self._sequences[piece.request_id], piece, outcome)
+            if delta is not None:
+                deltas.append(delta)
+        return deltas
+
+    def fail(self, plan: StepPlan, error_code: str) -> list[TokenDelta]:
+        """The step was lost: ends the requests that were in it, and only those."""
+        return [
+            self._finish(self._sequences[piece.request_id], Finish(FinishReason.ERROR, error_code=error_code))
+            for piece in plan.slices
+        ]
+
+    def _apply_slice(
+        self, sequence: Sequence, piece: SequenceSlice, outcome: SliceResult
+    ) -> TokenDelta | None:
+        if outcome.error_code is not None:
+            return self._finish(sequence, Finish(FinishReason.ERROR, error_code=outcome.error_code))
+        sequence.num_computed = piece.end
+        self._register(sequence, piece)
+        sequence.num_scored = max(sequence.num_scored, min(piece.end + 1, sequence.num_prompt))
+        in_prompt = max(0, min(piece.end, sequence.num_prompt) - piece.start)
+        self._queue.charge(sequence, in_prompt, int(outcome.token is not None))
+        self.counters.prompt_tokens += in_prompt
+        if outcome.token is None:
+            return self._prompt_delta(sequence, outcome)
+        return self._extend(sequence, outcome)
+
+    def _register(self, sequence: Sequence, piece: SequenceSlice) -> None:
+        if not self.options.prefix_cache:
+            return
+        size = self.options.block_size
+        first, last = piece.start // size, piece.end // size
+        if first < last:
+            self.cache.extend(sequence.digests, sequence.root, sequence.tokens)
+        for index in range(first, last):
+            block = sequence.blocks[index]
+            self.cache.register(block, index, sequence.digests, sequence.root, sequence.tokens)
+
+    def _prompt_delta(self, sequence: Sequence, outcome: SliceResult) -> TokenDelta | None:
+        if not outcome.prompt_logprobs:
+            return None
+        return TokenDelta(
+            request_id=sequence.request.request_id,
+            prompt_logprobs=outcome.prompt_logprobs,
+            num_cached_tokens=sequence.first_delta_tokens(),
+        )
+
+    def _extend(self, sequence: Sequence, outcome: SliceResult) -> TokenDelta:
+        token = outcome.token
+        assert token is not None
+        self.counters.output_tokens += 1
+        finish = None
+        if token in sequence.stop_token_ids and sequence.num_output >= sequence.request.sampling.min_tokens:
+            finish = Finish(FinishReason.STOP, stop_token_id=token)
+        else:
+            sequence.tokens.append(token)
+            if sequence.num_output >= sequence.request.sampling.max_tokens:
+                finish = Finish(FinishReason.LENGTH)
+        stopped = finish is not None and finish.stop_token_id is not None
+        delta = TokenDelta(
+            request_id=sequence.request.request_id,
+            token_ids=() if stopped else (token,),
+            logprobs=() if stopped or outcome.logprobs is None else (outcome.logprobs,),
+            prompt_logprobs=outcome.prompt_logprobs,
+            num_cached_tokens=sequence.first_delta_tokens(),
+            finish=finish,
+        )
+        if finish is not None:
+            self._retire(sequence)
+        return delta
+
+    def _finish(self, sequence: Sequence, finish: Finish) -> TokenDelta:
+        self._retire(sequence)
+        return TokenDelta(
+            request_id=sequence.request.request_id,
+            num_cached_tokens=sequence.first_delta_tokens(),
+            finish=finish,
+        )
+
+    def _retire(self, sequence: Sequence) -> None:
+        if sequence.state is SequenceState.RUNNING:
+            self.running.remove(sequence)
+            self._release(sequence)
+        else:
+            self._queue.remove(sequence)
+        sequence.move_to(SequenceState.FINISHED)
+        self._queue.retire(sequence.request)
+        del self._sequences[sequence.request.request_id]
+
+    def _release(self, sequence: Sequence) -> None:
+        self.pool.release(sequence.blocks, self.cache.holds)
+        sequence.blocks = []
+
+    # --- invariants -------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raises AssertionError when an invariant does not hold (I02-I04)."""
+        self.pool.check(sequence.blocks for sequence in self.running)
+        self.cache.check()
+        waiting = self._queue.waiting()
+        assert len(waiting) == len(self._queue)
+        assert all(not sequence.blocks for sequence in waiting), "a waiting sequence holds blocks"
+        assert len(self.running) + len(waiting) == len(self._sequences)
+        for sequence in self.running:
+            assert sequence.state is SequenceState.RUNNING
+            assert self._blocks_for(sequence.num_computed) <= len(sequence.blocks)
+        if self.idle:
+            assert self.pool.num_used == 0, "idle, yet blocks are in use"

@@ -1,0 +1,100 @@
+"""One request inside the engine: its tokens, how far they are computed, and its blocks."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from stoker.core.ids import BlockId, TokenId
+from stoker.core.request import Request
+from stoker.core.sampling import SamplingParams
+from stoker.kv.prefix_cache import Digest
+
+NEVER = -1e30
+"""Bias that keeps a token from being drawn without making its logit infinite."""
+
+
+class SequenceState(enum.Enum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    PREEMPTED = "preempted"
+    """Waiting again, ahead of those that never ran; its blocks are gone."""
+    FINISHED = "finished"
+
+
+_LEGAL = {
+    SequenceState.WAITING: {SequenceState.RUNNING, SequenceState.FINISHED},
+    SequenceState.RUNNING: {SequenceState.PREEMPTED, SequenceState.FINISHED},
+    SequenceState.PREEMPTED: {SequenceState.RUNNING, SequenceState.FINISHED},
+    SequenceState.FINISHED: set(),
+}
+
+
+class Sequence:
+    """Mutable, owned by the scheduler. `num_computed` catches up with `len(tokens)`."""
+
+    def __init__(self, request: Request, arrival: int, now: float, root: Digest, stops: frozenset[TokenId]) -> None:
+        self.request = request
+        self.arrival = arrival
+        self.deadline = None if request.timeout is None else now + request.timeout
+        self.tokens: list[TokenId] = [*request.prompt_token_ids, *request.output_token_ids]
+        self.stop_token_ids = stops
+        self.num_computed = 0
+        self.num_scored = 1 if not request.output_token_ids else len(self.tokens)
+        """Prompt positions before this one were scored already (the first has no score)."""
+        self.num_cached = 0
+        self.blocks: list[BlockId] = []
+        self.digests: list[Digest] = []
+        self.root = root
+        self.state = SequenceState.WAITING
+        self.announced = bool(request.output_token_ids)
+        """Whether a first delta, with the number of cached tokens, was sent."""
+        self._early = _without(request.sampling, stops)
+
+    @property
+    def num_prompt(self) -> int:
+        return len(self.request.prompt_token_ids)
+
+    @property
+    def num_output(self) -> int:
+        return len(self.tokens) - self.num_prompt
+
+    @property
+    def num_missing(self) -> int:
+        """Tokens still to be computed."""
+        return len(self.tokens) - self.num_computed
+
+    @property
+    def decoding(self) -> bool:
+        """Only its newest token is missing: it waits for one token, not for its prompt."""
+        return self.num_missing == 1 and self.num_computed > 0
+
+    @property
+    def sampling(self) -> SamplingParams:
+        sampling = self.request.sampling
+        return self._early if self.num_output < sampling.min_tokens else sampling
+
+    @property
+    def scores_prompt(self) -> bool:
+        return self.request.sampling.prompt_logprobs is not None and self.num_scored < self.num_prompt
+
+    def move_to(self, state: SequenceState) -> None:
+        """Raises AssertionError for a change that is not in the table (invariant I04)."""
+        assert state in _LEGAL[self.state], f"{self.state} → {state} is not legal"
+        self.state = state
+
+    def first_delta_tokens(self) -> int:
+        """Tokens found in the cache, for the first delta; 0 for later ones."""
+        if self.announced:
+            return 0
+        self.announced = True
+        return self.num_cached
+
+
+def _without(sampling: SamplingParams, stops: frozenset[TokenId]) -> SamplingParams:
+    """The parameters while `min_tokens` forbids an end."""
+    if not sampling.min_tokens:
+        return sampling
+    bias = dict(sampling.logit_bias) | dict.fromkeys(stops, NEVER)
+    return msgspec.structs.replace(sampling, logit_bias=bias)

@@ -1,0 +1,83 @@
+"""How many prompt tokens a step may take without making running streams wait too long.
+
+The budget is time. The cost of a step is fitted online as a + b·tokens + c·kv_tokens, and the
+prompt slice is what still fits into the inter-token target. With nothing decoding there is nobody
+to keep waiting, and the whole step is used.
+"""
+
+from __future__ import annotations
+
+from stoker.scheduler.plan import StepPlan
+
+FORGETTING = 0.98
+MIN_OBSERVATIONS = 6
+SMALLEST_SLICE = 16
+FIRST_SLICE = 256
+"""Used while decoding before the cost is known."""
+
+
+class StepCost:
+    """Least squares with exponential forgetting over (1, tokens, kv_tokens) → seconds."""
+
+    def __init__(self) -> None:
+        self._moments = [[0.0] * 4 for _ in range(3)]
+        self.observations = 0
+
+    def observe(self, tokens: int, kv_tokens: int, seconds: float) -> None:
+        # Scaled so that the three columns are of like size.
+        row = (1.0, tokens / 256.0, kv_tokens / 65536.0, seconds)
+        for i in range(3):
+            for j in range(4):
+                self._moments[i][j] = self._moments[i][j] * FORGETTING + row[i] * row[j]
+        self.observations += 1
+
+    def coefficients(self) -> tuple[float, float, float]:
+        """a, b and c in seconds, none negative. A small ridge keeps the system solvable."""
+        system = [list(row) for row in self._moments]
+        for i in range(3):
+            system[i][i] += 1e-6 + 1e-3 * system[i][i]
+        a, b, c = _solve(system)
+        return max(a, 0.0), max(b, 0.0) / 256.0, max(c, 0.0) / 65536.0
+
+
+def _solve(system: list[list[float]]) -> list[float]:
+    """Gaussian elimination of a positive definite 3x3 system with its right-hand side."""
+    for i in range(3):
+        pivot = system[i][i]
+        for j in range(i, 4):
+            system[i][j] /= pivot
+        for k in range(3):
+            if k != i:
+                factor = system[k][i]
+                for j in range(i, 4):
+                    system[k][j] -= factor * system[i][j]
+    return [row[3] for row in system]
+
+
+def kv_tokens(plan: StepPlan) -> int:
+    """Positions that attention reads: the sum over computed tokens of their context."""
+    return sum(piece.count * (piece.start + piece.end + 1) // 2 for piece in plan.slices)
+
+
+class TokenBudget:
+    def __init__(self, max_step_tokens: int, inter_token_target: float) -> None:
+        """`inter_token_target` in seconds."""
+        self.max_step_tokens = max_step_tokens
+        self.inter_token_target = inter_token_target
+        self.cost = StepCost()
+
+    def observe(self, plan: StepPlan, seconds: float) -> None:
+        self.cost.observe(plan.num_tokens, kv_tokens(plan), seconds)
+
+    def prompt_tokens(self, num_decoding: int, decoding_context: int) -> int:
+        """Prompt tokens this step may compute beside `num_decoding` sequences whose contexts sum
+        to `decoding_context`. Never so few that a prompt stands still."""
+        room = max(self.max_step_tokens - num_decoding, SMALLEST_SLICE)
+        if num_decoding == 0:
+            return room
+        if self.cost.observations < MIN_OBSERVATIONS:
+            return min(room, FIRST_SLICE)
+        fixed, per_token, per_kv = self.cost.coefficients()
+        left = self.inter_token_target - fixed - per_token * num_decoding - per_kv * decoding_context
+        fits = int(left / per_token) if per_token > 0 else room
+        return min(room, max(fits, SMALLEST_SLICE))
