@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ class StepBatch:
         self.positions.append(piece.end)
         self.width = max(self.width, num_logprobs)
 
-    def arrays(self) -> tuple[NDArray[np.generic], ...]:
+    def arrays(self) -> tuple[Any, ...]:
         """In the order of the native step's arguments, without copying."""
         count = len(self.owners)
         return (

@@ -88,7 +88,9 @@ class FakeExecutor:
             if position >= piece.start:
                 self._slots[slot] = state
             elif self._slots.get(slot) != state:
-                raise RuntimeError(f"{piece.request_id}: position {position} holds other keys and values")
+                raise RuntimeError(
+                    f"{piece.request_id}: position {position} holds other keys and values"
+                )
             if position + 1 in piece.scored_positions:
                 scores.append(_logprobs(piece.tokens[position + 1], state))
         if not piece.samples:
@@ -102,7 +104,9 @@ class FakeExecutor:
         )
 
 
-def expected_tokens(prompt: tuple[TokenId, ...], seed: int, count: int, vocab_size: int = 1000) -> list[TokenId]:
+def expected_tokens(
+    prompt: tuple[TokenId, ...], seed: int, count: int, vocab_size: int = 1000
+) -> list[TokenId]:
     """What the executor gives a sequence alone, without stops."""
     state = b"start"
     for token in prompt:

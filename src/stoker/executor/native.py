@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stoker.core.ids import BlockId
 from stoker.core.output import TokenLogprobs
@@ -33,7 +34,9 @@ class NativeOptions:
 class NativeExecutor:
     """Depth 1: `submit` computes the step, `collect` hands out its result."""
 
-    def __init__(self, model: Model, options: NativeOptions, progress: Progress | None = None) -> None:
+    def __init__(
+        self, model: Model, options: NativeOptions, progress: Progress | None = None
+    ) -> None:
         self._model = model
         self._options = options
         self._progress = progress
@@ -78,7 +81,7 @@ class NativeExecutor:
     def submit(self, plan: StepPlan) -> StepHandle:
         started = time.perf_counter()
         batch = StepBatch.of(plan)
-        outputs = self.decoder.step(*batch.arrays(), max(batch.width, 0))  # type: ignore[arg-type]
+        outputs = self.decoder.step(*batch.arrays(), batch.width)
         slices = _results(plan, batch, *(output.tolist() for output in outputs))
         self._submitted += 1
         handle = StepHandle(self._submitted)
@@ -92,11 +95,11 @@ class NativeExecutor:
         for source, target in pairs:
             self.decoder.copy_block(source, target)
 
-    def forward_logits(self, tokens: list[int]) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    def forward_logits(self, tokens: list[int]) -> NDArray[np.float32]:
         """Logits of every position of one sequence, using blocks from 0. For tests and perplexity;
         overwrites the KV pool."""
         pages = -(-len(tokens) // _native.PAGE)
-        return self.decoder.forward_logits(  # type: ignore[return-value]
+        return self.decoder.forward_logits(
             np.array(tokens, dtype=np.int32),
             np.array([[0, len(tokens), 0]], dtype=np.int32),
             np.arange(pages, dtype=np.int32),
@@ -124,7 +127,9 @@ def _rows(
 ) -> Iterator[_Row]:
     for i, token in enumerate(tokens):
         top = tuple(
-            (other, value) for other, value in zip(top_ids[i], top_logprobs[i], strict=True) if other >= 0
+            (other, value)
+            for other, value in zip(top_ids[i], top_logprobs[i], strict=True)
+            if other >= 0
         )
         yield _Row(token, TokenLogprobs(token, logprobs[i], ranks[i], top), bool(finite[i]))
 
@@ -134,8 +139,10 @@ def _results(plan: StepPlan, batch: StepBatch, *columns: list) -> tuple[SliceRes
     rows: list[list[_Row]] = [[] for _ in plan.slices]
     for owner, row in zip(batch.owners, _rows(*columns), strict=True):
         rows[owner].append(row)
-    return tuple(_slice_result(piece.samples, own, piece.sampling.logprobs is not None)
-                 for piece, own in zip(plan.slices, rows, strict=True))
+    return tuple(
+        _slice_result(piece.samples, own, piece.sampling.logprobs is not None)
+        for piece, own in zip(plan.slices, rows, strict=True)
+    )
 
 
 def _slice_result(samples: bool, rows: list[_Row], wants_logprobs: bool) -> SliceResult:

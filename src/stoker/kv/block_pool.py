@@ -20,7 +20,9 @@ class BlockPool:
         """`on_reuse` is told when a free block is about to get new content."""
         self.num_blocks = num_blocks
         self._references = [0] * num_blocks
-        self._free: OrderedDict[BlockId, None] = OrderedDict.fromkeys(map(BlockId, range(num_blocks)))
+        self._free: OrderedDict[BlockId, None] = OrderedDict.fromkeys(
+            map(BlockId, range(num_blocks))
+        )
         self._on_reuse = on_reuse
 
     @property

@@ -77,7 +77,12 @@ class PrefixCache:
         return found
 
     def register(
-        self, block: BlockId, index: int, digests: Sequence[Digest], root: Digest, tokens: Sequence[TokenId]
+        self,
+        block: BlockId,
+        index: int,
+        digests: Sequence[Digest],
+        root: Digest,
+        tokens: Sequence[TokenId],
     ) -> None:
         """Records that `block` holds block `index` of a sequence, computed and sound. The first
         block of a digest stays; a second one with the same content is not recorded."""

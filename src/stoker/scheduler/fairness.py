@@ -52,7 +52,9 @@ class FairQueue:
         candidates = [tenant for tenant in self._tenants.values() if tenant.waiting]
         if not candidates:
             return None
-        return min(candidates, key=lambda tenant: (tenant.counter, tenant.waiting[0][:3])).waiting[0][3]
+        return min(candidates, key=lambda tenant: (tenant.counter, tenant.waiting[0][:3])).waiting[
+            0
+        ][3]
 
     def remove(self, sequence: Sequence) -> None:
         """Takes a waiting sequence out, from the head in logarithmic time."""

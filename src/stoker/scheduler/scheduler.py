@@ -86,8 +86,8 @@ class Scheduler:
         """
         if request.max_total_tokens > self.longest_possible:
             raise ContextLengthExceeded(
-                f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new ones "
-                f"exceed the {self.longest_possible} tokens this server can hold for one request"
+                f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new "
+                f"ones exceed the {self.longest_possible} tokens this server can hold for one request"
             )
         if len(self._queue) >= self.options.max_waiting:
             raise Overloaded(f"{len(self._queue)} requests are waiting already", retry_after=1.0)
@@ -237,7 +237,9 @@ class Scheduler:
     def fail(self, plan: StepPlan, error_code: str) -> list[TokenDelta]:
         """The step was lost: ends the requests that were in it, and only those."""
         return [
-            self._finish(self._sequences[piece.request_id], Finish(FinishReason.ERROR, error_code=error_code))
+            self._finish(
+                self._sequences[piece.request_id], Finish(FinishReason.ERROR, error_code=error_code)
+            )
             for piece in plan.slices
         ]
 
@@ -281,7 +283,10 @@ class Scheduler:
         assert token is not None
         self.counters.output_tokens += 1
         finish = None
-        if token in sequence.stop_token_ids and sequence.num_output >= sequence.request.sampling.min_tokens:
+        if (
+            token in sequence.stop_token_ids
+            and sequence.num_output >= sequence.request.sampling.min_tokens
+        ):
             finish = Finish(FinishReason.STOP, stop_token_id=token)
         else:
             sequence.tokens.append(token)

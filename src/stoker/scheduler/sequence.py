@@ -34,7 +34,9 @@ _LEGAL = {
 class Sequence:
     """Mutable, owned by the scheduler. `num_computed` catches up with `len(tokens)`."""
 
-    def __init__(self, request: Request, arrival: int, now: float, root: Digest, stops: frozenset[TokenId]) -> None:
+    def __init__(
+        self, request: Request, arrival: int, now: float, root: Digest, stops: frozenset[TokenId]
+    ) -> None:
         self.request = request
         self.arrival = arrival
         self.deadline = None if request.timeout is None else now + request.timeout
@@ -77,7 +79,9 @@ class Sequence:
 
     @property
     def scores_prompt(self) -> bool:
-        return self.request.sampling.prompt_logprobs is not None and self.num_scored < self.num_prompt
+        return (
+            self.request.sampling.prompt_logprobs is not None and self.num_scored < self.num_prompt
+        )
 
     def move_to(self, state: SequenceState) -> None:
         """Raises AssertionError for a change that is not in the table (invariant I04)."""

@@ -78,6 +78,7 @@ class TokenBudget:
         if self.cost.observations < MIN_OBSERVATIONS:
             return min(room, FIRST_SLICE)
         fixed, per_token, per_kv = self.cost.coefficients()
-        left = self.inter_token_target - fixed - per_token * num_decoding - per_kv * decoding_context
+        spent = fixed + per_token * num_decoding + per_kv * decoding_context
+        left = self.inter_token_target - spent
         fits = int(left / per_token) if per_token > 0 else room
         return min(room, max(fits, SMALLEST_SLICE))

@@ -18,7 +18,9 @@ _NAMES = HUGGING_FACE_NAMES | {
 }
 
 
-def _layers(count: int, everywhere: RopeSpec, nearby: RopeSpec, window: int, pattern: int) -> tuple[LayerSpec, ...]:
+def _layers(
+    count: int, everywhere: RopeSpec, nearby: RopeSpec, window: int, pattern: int
+) -> tuple[LayerSpec, ...]:
     full = LayerSpec(rope=everywhere)
     local = LayerSpec(rope=nearby, window=window)
     return tuple(full if (i + 1) % pattern == 0 else local for i in range(count))

@@ -10,7 +10,9 @@ from stoker.model.spec import DecoderSpec, LayerSpec, RopeStyle
 MAX_LAYERS = 1024
 
 
-def plain_gguf(model: GgufModel, style: RopeStyle, **extra: bool) -> DecoderSpec:
+def plain_gguf(
+    model: GgufModel, style: RopeStyle, *, qkv_bias: bool = False, qk_norm: bool = False
+) -> DecoderSpec:
     """The fields that llama, qwen2 and qwen3 files share."""
     fields = model.fields
     hidden = fields.integer("embedding_length")
@@ -20,7 +22,9 @@ def plain_gguf(model: GgufModel, style: RopeStyle, **extra: bool) -> DecoderSpec
     dim = fields.integer("rope.dimension_count", head_dim)
     layer = LayerSpec(
         rope=rope.from_gguf(fields, style, dim, base, model.rope_factors),
-        window=fields.integer("attention.sliding_window") if fields.has("attention.sliding_window") else None,
+        window=fields.integer("attention.sliding_window")
+        if fields.has("attention.sliding_window")
+        else None,
     )
     return DecoderSpec(
         family=fields.text("architecture", "llama"),
@@ -35,11 +39,14 @@ def plain_gguf(model: GgufModel, style: RopeStyle, **extra: bool) -> DecoderSpec
         norm_eps=fields.number("attention.layer_norm_rms_epsilon"),
         attention_scale=head_dim**-0.5,
         tied_head=model.tied,
-        **extra,
+        qkv_bias=qkv_bias,
+        qk_norm=qk_norm,
     )
 
 
-def plain_config(config: Fields, window: int | None, **extra: bool) -> DecoderSpec:
+def plain_config(
+    config: Fields, window: int | None, *, qkv_bias: bool = False, qk_norm: bool = False
+) -> DecoderSpec:
     """The fields that llama, mistral, qwen2 and qwen3 configs share."""
     hidden = config.integer("hidden_size")
     heads = config.integer("num_attention_heads")
@@ -61,7 +68,8 @@ def plain_config(config: Fields, window: int | None, **extra: bool) -> DecoderSp
         norm_eps=config.number("rms_norm_eps", 1e-6),
         attention_scale=head_dim**-0.5,
         tied_head=config.flag("tie_word_embeddings", False),
-        **extra,
+        qkv_bias=qkv_bias,
+        qk_norm=qk_norm,
     )
 
 

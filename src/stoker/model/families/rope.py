@@ -13,7 +13,9 @@ def frequencies(base: float, dim: int) -> list[float]:
     return [base ** (-2.0 * i / dim) for i in range(dim // 2)]
 
 
-def rope(style: RopeStyle, dim: int, inverse_frequencies: list[float], factor: float = 1.0) -> RopeSpec:
+def rope(
+    style: RopeStyle, dim: int, inverse_frequencies: list[float], factor: float = 1.0
+) -> RopeSpec:
     return RopeSpec(
         style=style,
         dim=dim,
@@ -36,7 +38,9 @@ def llama3(plain: list[float], scaling: Fields) -> list[float]:
     return scaled
 
 
-def yarn(plain: list[float], factor: float, original: int, base: float) -> tuple[list[float], float]:
+def yarn(
+    plain: list[float], factor: float, original: int, base: float
+) -> tuple[list[float], float]:
     """Peng et al. 2023 with its default betas; returns frequencies and the attention factor."""
     dim = 2 * len(plain)
 

@@ -158,7 +158,9 @@ def _tensor_record(reader: MetadataReader) -> tuple[TensorInfo, int]:
     try:
         tensor_type = TensorType(kind)
     except ValueError:
-        raise FormatError(f"tensor '{name}' has element type {kind}, which is not supported") from None
+        raise FormatError(
+            f"tensor '{name}' has element type {kind}, which is not supported"
+        ) from None
     return TensorInfo(name, tensor_type, _shape(name, tensor_type, dimensions)), offset
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import array
 import struct
 import sys
+from collections.abc import Sequence
 from typing import TypeAlias
 
-Value: TypeAlias = "bool | int | float | str | list[Value]"
+Value: TypeAlias = "bool | int | float | str | Sequence[Value]"
 
 MAX_KEY_BYTES = 256
 MAX_ARRAY_DEPTH = 4
@@ -98,7 +99,7 @@ class MetadataReader:
             raise FormatError("a boolean is neither 0 nor 1")
         return bool(byte)
 
-    def _array(self, depth: int) -> list[Value]:
+    def _array(self, depth: int) -> Sequence[Value]:
         if depth > MAX_ARRAY_DEPTH:
             raise FormatError("arrays are nested too deeply")
         kind = self.u32()
@@ -109,21 +110,21 @@ class MetadataReader:
         count = self._length("array elements")
         return [self._value(kind, depth) for _ in range(count)]
 
-    def _scalar_array(self, code: str) -> list[Value]:
+    def _scalar_array(self, code: str) -> Sequence[Value]:
         size = struct.calcsize("<" + code)
         count = self.count(len(self._buffer), size, "array elements")
         # `array` item sizes are the platform's; long is the one that differs, hence I and Q only.
         values = array.array(code, self.take(count * size))
         if sys.byteorder == "big":
             values.byteswap()
-        return values.tolist()
+        return list(values)
 
-    def _string_array(self) -> list[Value]:
+    def _string_array(self) -> Sequence[Value]:
         """A vocabulary has hundreds of thousands of these: one loop, no calls but decode."""
         count = self.count(len(self._buffer), 8, "strings")
         buffer, position, end = self._buffer, self.position, len(self._buffer)
         read_length = struct.Struct("<Q").unpack_from
-        strings: list[Value] = []
+        strings: list[str] = []
         for _ in range(count):
             if position + 8 > end:
                 raise EndOfHeader("the file ends inside its header")

@@ -52,4 +52,6 @@ def check_shapes(
             raise ModelFileError(path, f"tensor '{name}' is {info.shape}, the model needs {wanted}")
     unexpected = sorted(set(tensors) - set(names.values()) - set(ignore))
     if unexpected:
-        raise ModelFileError(path, f"tensor '{unexpected[0]}' has no place in a {spec.family} model")
+        raise ModelFileError(
+            path, f"tensor '{unexpected[0]}' has no place in a {spec.family} model"
+        )
