@@ -53,13 +53,15 @@ def apply(settings: Iterable[Setting]) -> Config:
 
 
 def _unknown(setting: Setting) -> ConfigError:
-    section = setting.key.partition(".")[0]
-    near = nearest(setting.key, fields())
-    siblings = [key for key in fields() if key.startswith(f"{section}.")]
+    section, _, name = setting.key.partition(".")
+    siblings = [key.partition(".")[2] for key in fields() if key.startswith(f"{section}.")]
+    near = nearest(name, siblings)
     return ConfigError(
         f"unknown key {setting.key} ({setting.source})",
         param=setting.key,
-        hint=f"Did you mean {near}?" if near else f"Keys here: {', '.join(siblings)}.",
+        hint=f"Did you mean {section}.{near}?"
+        if near
+        else f"Keys of [{section}]: {', '.join(siblings)}.",
     )
 
 

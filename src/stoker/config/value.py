@@ -33,7 +33,7 @@ def read(setting: Setting, annotation: object) -> object:
         value: object = msgspec.convert(
             setting.value,
             annotation,
-            strict=not setting.textual,  # type: ignore[call-overload]
+            strict=not setting.textual,
         )
     except (msgspec.ValidationError, ValueError):
         raise _refusal(setting, annotation) from None
