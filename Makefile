@@ -1,0 +1,82 @@
+# The whole life of a checkout. `make help` lists the targets.
+#
+# Needed: Python 3.11 or newer, a C++20 compiler, and a package index. CMake and Ninja come from
+# the index when the machine has none.
+
+PYTHON ?= python3
+MODEL ?=
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := CMakeLists.txt $(shell find native -type f)
+PACKAGE := pyproject.toml $(NATIVE)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help serve install test test-all check format bench bench-peers-setup bench-peers size clean
+
+help:  ## what each target does
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: $(VENV)/.core  ## install if needed, fetch the model if needed, serve on 127.0.0.1:8000
+	@exec $(BIN)/stoker serve $(MODEL) $(ARGS)
+
+install: $(VENV)/.dev  ## the package in place, with everything development needs
+
+# Stamps record that an install is newer than what it was made from. Python sources are used in
+# place, so only the project file and the native core make an install old.
+$(VENV)/.core: $(PACKAGE) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(PACKAGE) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.core
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+test: install  ## every test that needs no more than one small model
+	$(BIN)/python -m pytest -m 'not slow and not models'
+
+test-all: install  ## all tests, with every catalog model (downloads about 2 GB)
+	$(BIN)/python -m pytest
+
+check: install  ## lint, format, types, import contracts, project rules
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest tests/test_project.py
+
+format: install  ## rewrite the sources in the project's format
+	$(BIN)/ruff check --fix-only --quiet src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+bench: $(VENV)/.core  ## engine and server figures on this machine, as JSON under build/bench
+	@mkdir -p build/bench
+	$(BIN)/stoker bench engine $(MODEL) --json build/bench/engine.json
+	$(BIN)/stoker bench serve --json build/bench/serve.json
+
+bench-peers-setup: .venv-peers/.installed  ## build llama-cpp-python from source for comparison
+
+.venv-peers/.installed: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	CMAKE_ARGS='-DGGML_NATIVE=ON -DLLAMA_CURL=OFF' .venv-peers/bin/python -m pip install --quiet \
+	  --no-binary llama-cpp-python -r benchmarks/requirements-peers.txt
+	@touch $@
+
+bench-peers: $(VENV)/.core .venv-peers/.installed  ## ours and llama.cpp in turn, into docs/performance.md
+	$(BIN)/python benchmarks/peers.py $(ARGS)
+
+size:  ## lines of code by folder
+	@for folder in src/stoker/*/ native/ tests/; do \
+	  printf '%-24s%7d\n' "$$folder" \
+	    "$$(find $$folder -name '*.py' -o -name '*.cpp' -o -name '*.h' | xargs cat | wc -l)"; \
+	done
+
+clean:  ## everything that can be made again, the environment included
+	rm -rf $(VENV) .venv-peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .import_linter_cache src/stoker/kernels/_native*.so
