@@ -256,7 +256,7 @@ class Scheduler:
         self.counters.prompt_tokens += in_prompt
         if outcome.token is None:
             return self._prompt_delta(sequence, outcome)
-        return self._extend(sequence, outcome)
+        return self._extend(sequence, outcome, outcome.token)
 
     def _register(self, sequence: Sequence, piece: SequenceSlice) -> None:
         if not self.options.prefix_cache:
@@ -278,9 +278,7 @@ class Scheduler:
             num_cached_tokens=sequence.first_delta_tokens(),
         )
 
-    def _extend(self, sequence: Sequence, outcome: SliceResult) -> TokenDelta:
-        token = outcome.token
-        assert token is not None
+    def _extend(self, sequence: Sequence, outcome: SliceResult, token: TokenId) -> TokenDelta:
         self.counters.output_tokens += 1
         finish = None
         if (

@@ -1,0 +1,90 @@
+"""Builds an engine from its settings: which executor, how much KV memory, which scheduler."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from stoker.core.clock import SystemClock
+from stoker.engine.engine import Engine, engine_info
+from stoker.engine.frames import EngineSettings
+from stoker.engine.interface import EngineInfo
+from stoker.errors import ConfigError
+from stoker.executor.fake import FakeExecutor
+from stoker.executor.interface import Executor
+from stoker.executor.native import NativeExecutor, NativeOptions
+from stoker.kv.prefix_cache import keyed_hash
+from stoker.model.load import Model, open_model
+from stoker.scheduler.scheduler import Scheduler, SchedulerOptions
+
+Progress = Callable[[int, int], None]
+Made = tuple[Executor, int, Callable[[], str]]
+"""An executor, its vocabulary size, and the name of its kernels once loaded."""
+
+ORDINARY_TOKENS = 1024
+"""Context a running sequence is expected to need when the KV pool's size is not given."""
+LARGEST_SHARE_OF_MEMORY = 4
+
+
+def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, EngineInfo]:
+    """Loads the model. Raises SetupError's kinds."""
+    make = _EXECUTORS.get(settings.executor)
+    if make is None:
+        raise ConfigError(f"there is no executor '{settings.executor}'")
+    executor, vocab_size, kernels = make(settings, progress)
+    memory = executor.load()
+    options = SchedulerOptions(
+        num_blocks=memory.num_blocks,
+        block_size=memory.block_size,
+        max_context=memory.max_context,
+        max_running=min(settings.max_running, memory.max_step_sequences),
+        max_step_tokens=memory.max_step_tokens,
+        max_waiting=settings.max_waiting,
+        inter_token_target=settings.inter_token_target,
+        prefix_cache=settings.prefix_cache,
+        eos_token_ids=frozenset(settings.eos_token_ids),
+    )
+    scheduler = Scheduler(options, keyed_hash(secrets.token_bytes(32)))
+    engine = Engine(executor, scheduler, SystemClock())
+    return engine, engine_info(memory, scheduler, vocab_size, kernels())
+
+
+def _native(settings: EngineSettings, progress: Progress) -> Made:
+    model = open_model(Path(settings.model_path))
+    options = NativeOptions(
+        threads=settings.threads,
+        kernels=settings.kernels,
+        kv_bytes=settings.kv_bytes or _kv_bytes(model, settings),
+        max_context=settings.max_context or model.spec.max_context,
+        max_step_tokens=settings.max_step_tokens,
+        max_step_sequences=settings.max_running,
+    )
+    executor = NativeExecutor(model, options, progress)
+    return executor, model.spec.vocab_size, lambda: executor.decoder.kernels
+
+
+def _fake(settings: EngineSettings, _progress: Progress) -> Made:
+    return FakeExecutor(settings.fake), settings.fake.vocab_size, lambda: "fake"
+
+
+_EXECUTORS: dict[str, Callable[[EngineSettings, Progress], Made]] = {
+    "native": _native,
+    "fake": _fake,
+}
+
+
+def _kv_bytes(model: Model, settings: EngineSettings) -> int:
+    """Room for every running sequence at ordinary length, and for at least one of full length,
+    within a quarter of the machine's memory. Pages are touched only as they are used."""
+    per_token = model.spec.kv_values_per_token * 2
+    context = settings.max_context or model.spec.max_context
+    wanted = per_token * max(settings.max_running * ORDINARY_TOKENS, context)
+    return min(wanted, _memory_bytes() // LARGEST_SHARE_OF_MEMORY)
+
+
+def _memory_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 8 << 30

@@ -1,0 +1,130 @@
+"""The step loop's body: scheduler and executor, one step at a time."""
+
+from __future__ import annotations
+
+import logging
+
+from stoker.core.clock import Clock
+from stoker.core.ids import RequestId
+from stoker.core.output import TokenDelta
+from stoker.core.request import Request
+from stoker.engine.interface import EngineInfo, EngineLoad
+from stoker.errors import InternalError
+from stoker.executor.interface import Executor, MemoryPlan, StepResult
+from stoker.scheduler.plan import StepPlan
+from stoker.scheduler.scheduler import Scheduler
+
+log = logging.getLogger(__name__)
+
+MAX_FAILED_STEPS = 3
+"""Consecutive steps without one good row, after which the engine does not trust itself."""
+
+
+class Engine:
+    """Driven by one thread. Every accepted request gets exactly one ending from `step`."""
+
+    def __init__(self, executor: Executor, scheduler: Scheduler, clock: Clock) -> None:
+        self._executor = executor
+        self._scheduler = scheduler
+        self._clock = clock
+        self._failed_steps = 0
+        self._broken_invariants = 0
+        self._step_seconds = 0.0
+        self.num_steps = 0
+        self.step_started: float | None = None
+        """When the step under way began; None between steps. Read by other threads."""
+
+    @property
+    def idle(self) -> bool:
+        return self._scheduler.idle
+
+    def submit(self, request: Request) -> None:
+        """Raises ContextLengthExceeded or Overloaded; the request then has no ending here."""
+        self._scheduler.add(request, self._clock.monotonic())
+
+    def cancel(self, request_id: RequestId) -> None:
+        self._scheduler.cancel(request_id)
+
+    def step(self) -> list[TokenDelta]:
+        """Computes one step if there is work. A failed step ends its own requests only."""
+        deltas = self._scheduler.sweep(self._clock.monotonic())
+        plan = self._scheduler.plan()
+        if plan is not None:
+            deltas += self._run(plan)
+        if self.idle:
+            self._check_invariants()
+        return deltas
+
+    def _run(self, plan: StepPlan) -> list[TokenDelta]:
+        self.step_started = self._clock.monotonic()
+        try:
+            result = self._executor.collect(self._executor.submit(plan))
+        except Exception:
+            log.exception("a step failed")
+            self._count_failure(failed=True)
+            return self._scheduler.fail(plan, InternalError.code)
+        finally:
+            self.step_started = None
+            self.num_steps += 1
+        self._step_seconds += result.seconds
+        self._count_failure(failed=_all_failed(result))
+        return self._scheduler.apply(plan, result)
+
+    def _count_failure(self, *, failed: bool) -> None:
+        self._failed_steps = self._failed_steps + 1 if failed else 0
+
+    @property
+    def broken(self) -> bool:
+        """Whether so many steps failed in a row that the process should be replaced."""
+        return self._failed_steps >= MAX_FAILED_STEPS
+
+    def running_seconds(self) -> float:
+        """How long the step under way has been running; 0 between steps. For other threads."""
+        started = self.step_started
+        return 0.0 if started is None else self._clock.monotonic() - started
+
+    def _check_invariants(self) -> None:
+        try:
+            self._scheduler.check()
+        except AssertionError:
+            self._broken_invariants += 1
+            log.exception("an invariant does not hold")
+
+    def load(self) -> EngineLoad:
+        scheduler = self._scheduler
+        counters = scheduler.counters
+        return EngineLoad(
+            num_running=len(scheduler.running),
+            num_waiting=scheduler.num_waiting,
+            waiting_tokens=scheduler.waiting_tokens,
+            used_blocks=scheduler.pool.num_used,
+            cached_blocks=len(scheduler.cache),
+            total_blocks=scheduler.pool.num_blocks,
+            num_steps=self.num_steps,
+            num_preemptions=counters.preemptions,
+            prefix_queried_tokens=counters.prefix_queried,
+            prefix_hit_tokens=counters.prefix_hits,
+            prompt_tokens=counters.prompt_tokens,
+            output_tokens=counters.output_tokens,
+            step_seconds=self._step_seconds,
+            broken_invariants=self._broken_invariants,
+        )
+
+
+def _all_failed(result: StepResult) -> bool:
+    return all(piece.error_code is not None for piece in result.slices)
+
+
+def engine_info(
+    plan: MemoryPlan, scheduler: Scheduler, vocab_size: int, kernels: str
+) -> EngineInfo:
+    return EngineInfo(
+        max_context=scheduler.longest_possible,
+        vocab_size=vocab_size,
+        block_size=plan.block_size,
+        num_blocks=plan.num_blocks,
+        max_running=scheduler.options.max_running,
+        weight_bytes=plan.weight_bytes,
+        kv_bytes=plan.kv_bytes,
+        kernels=kernels,
+    )

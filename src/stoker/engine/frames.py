@@ -1,0 +1,179 @@
+"""What the front and an engine process say to each other: typed, versioned, length-limited.
+
+A frame is four bytes of length, little-endian, and one msgpack record that names its type.
+Decoding builds values of these classes or raises ProtocolError; it never calls anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from stoker import __version__
+from stoker.core.ids import RequestId, TokenId
+from stoker.core.output import TokenDelta
+from stoker.core.request import Request
+from stoker.engine.interface import EngineInfo, EngineLoad
+from stoker.errors import ProtocolError
+from stoker.executor.fake import FakeOptions
+
+PROTOCOL = 1
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+_LENGTH_BYTES = 4
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All an engine process needs to build its executor and scheduler."""
+
+    executor: str = "native"
+    """'native' or 'fake': a name in the table of engine/process.py."""
+    model_path: str = ""
+    quantize: str | None = None
+    threads: int = 1
+    kernels: str = "auto"
+    kv_bytes: int = 0
+    """0: chosen from max_running and the machine's memory."""
+    max_context: int = 0
+    """0: the model's."""
+    max_running: int = 64
+    max_waiting: int = 256
+    max_step_tokens: int = 2048
+    inter_token_target: float = 0.1
+    prefix_cache: bool = True
+    eos_token_ids: tuple[TokenId, ...] = ()
+    fake: FakeOptions = FakeOptions()
+
+
+class Frame(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class Hello(Frame, frozen=True):
+    """First frame of an engine."""
+
+    protocol: int = PROTOCOL
+    version: str = __version__
+
+
+class Load(Frame, frozen=True):
+    settings: EngineSettings
+
+
+class Progress(Frame, frozen=True):
+    done: int
+    total: int
+
+
+class Ready(Frame, frozen=True):
+    info: EngineInfo
+
+
+class Failed(Frame, frozen=True):
+    """Loading failed; the engine exits."""
+
+    code: str
+    message: str
+    hint: str
+
+
+class Submit(Frame, frozen=True):
+    request: Request
+
+
+class Rejected(Frame, frozen=True):
+    request_id: RequestId
+    code: str
+    message: str
+    retry_after: float | None = None
+
+
+class Cancel(Frame, frozen=True):
+    request_id: RequestId
+
+
+class Deltas(Frame, frozen=True):
+    """Everything one step produced."""
+
+    deltas: list[TokenDelta]
+    load: EngineLoad
+
+
+class Ping(Frame, frozen=True):
+    nonce: int
+
+
+class Pong(Frame, frozen=True):
+    nonce: int
+    num_steps: int
+    step_seconds: float
+    """How long the step under way has been running; 0 between steps."""
+
+
+class Shutdown(Frame, frozen=True):
+    pass
+
+
+AnyFrame = (
+    Hello
+    | Load
+    | Progress
+    | Ready
+    | Failed
+    | Submit
+    | Rejected
+    | Cancel
+    | Deltas
+    | Ping
+    | Pong
+    | Shutdown
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(AnyFrame)
+
+
+def encode(frame: Frame) -> bytes:
+    body = _encoder.encode(frame)
+    if len(body) > MAX_FRAME_BYTES:
+        raise ProtocolError(f"a frame of {len(body)} bytes is over the limit")
+    return len(body).to_bytes(_LENGTH_BYTES, "little") + body
+
+
+class FrameReader:
+    """Cuts a byte stream into frames. Holds at most one frame's bytes."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[AnyFrame]:
+        """Raises ProtocolError at the first thing that is not a frame."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH_BYTES:
+            size = int.from_bytes(self._buffer[:_LENGTH_BYTES], "little")
+            if size > MAX_FRAME_BYTES:
+                raise ProtocolError(f"a frame claims {size} bytes, over the limit")
+            end = _LENGTH_BYTES + size
+            if len(self._buffer) < end:
+                return
+            body = bytes(self._buffer[_LENGTH_BYTES:end])
+            del self._buffer[:end]
+            yield _decode(body)
+
+
+def _decode(body: bytes) -> AnyFrame:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        raise ProtocolError(f"a frame cannot be decoded: {error}") from None
+
+
+def check_hello(frame: AnyFrame) -> None:
+    """Raises ProtocolError naming both versions when the two sides differ."""
+    if not isinstance(frame, Hello):
+        raise ProtocolError(f"the engine began with {type(frame).__name__} instead of Hello")
+    if (frame.protocol, frame.version) != (PROTOCOL, __version__):
+        raise ProtocolError(
+            f"the engine is version {frame.version} (protocol {frame.protocol}), "
+            f"the front is version {__version__} (protocol {PROTOCOL})"
+        )

@@ -1,0 +1,159 @@
+"""The engine process: `python -m stoker.engine.process SOCKET`, started by the front.
+
+Two threads. The main one computes: take in what arrived, run a step, send what it produced. The
+reader decodes frames and answers pings itself, so that a step that never ends is visible from
+outside. When the front goes away the process exits at once, whatever it is doing.
+
+Exit codes: 0 asked to or front gone · 1 a defect · 3 too many failed steps · 4 loading failed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+
+from stoker.engine import frames
+from stoker.engine.build import build_engine
+from stoker.engine.engine import Engine
+from stoker.engine.peer import check_same_user
+from stoker.errors import ProtocolError, RequestError, StokerError
+
+EXIT_BROKEN = 3
+EXIT_LOAD = 4
+MAX_INBOX = 4096
+RECEIVE_BYTES = 256 * 1024
+PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger(__name__)
+
+
+class Link:
+    """The socket to the front. `send` may be called from both threads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._lock = threading.Lock()
+        self._reader = frames.FrameReader()
+
+    def send(self, frame: frames.Frame) -> None:
+        data = frames.encode(frame)
+        with self._lock:
+            self._socket.sendall(data)
+
+    def receive(self) -> list[frames.AnyFrame]:
+        """Blocks for the next bytes. Raises EOFError when the front has gone."""
+        data = self._socket.recv(RECEIVE_BYTES)
+        if not data:
+            raise EOFError
+        return list(self._reader.feed(data))
+
+
+class EngineProcess:
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._inbox: queue.Queue[frames.AnyFrame] = queue.Queue(MAX_INBOX)
+        self._engine: Engine | None = None
+
+    def run(self) -> int:
+        self._link.send(frames.Hello())
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        load = self._inbox.get()
+        if isinstance(load, frames.Shutdown):
+            return 0
+        if not isinstance(load, frames.Load):
+            raise ProtocolError(f"{type(load).__name__} came before Load")
+        try:
+            engine, info = build_engine(load.settings, self._report_progress)
+        except StokerError as error:
+            self._link.send(frames.Failed(error.code, error.message, error.hint))
+            return EXIT_LOAD
+        self._engine = engine
+        self._link.send(frames.Ready(info))
+        return self._serve(engine)
+
+    def _serve(self, engine: Engine) -> int:
+        while True:
+            for frame in self._arrived(wait=engine.idle):
+                if isinstance(frame, frames.Shutdown):
+                    return 0
+                self._handle(engine, frame)
+            deltas = engine.step()
+            if deltas:
+                self._link.send(frames.Deltas(deltas, engine.load()))
+            if engine.broken:
+                return EXIT_BROKEN
+
+    def _arrived(self, *, wait: bool) -> list[frames.AnyFrame]:
+        arrived = [self._inbox.get()] if wait else []
+        while True:
+            try:
+                arrived.append(self._inbox.get_nowait())
+            except queue.Empty:
+                return arrived
+
+    def _handle(self, engine: Engine, frame: frames.AnyFrame) -> None:
+        if isinstance(frame, frames.Cancel):
+            engine.cancel(frame.request_id)
+        elif isinstance(frame, frames.Submit):
+            try:
+                engine.submit(frame.request)
+            except StokerError as error:
+                self._link.send(_rejection(frame, error))
+        else:
+            raise ProtocolError(f"{type(frame).__name__} is not for an engine")
+
+    def _report_progress(self, done: int, total: int) -> None:
+        self._link.send(frames.Progress(done, total))
+
+    def _read(self) -> None:
+        """The reader thread. Ends only with the process."""
+        try:
+            while True:
+                for frame in self._link.receive():
+                    if isinstance(frame, frames.Ping):
+                        self._link.send(self._pong(frame))
+                    else:
+                        self._inbox.put(frame)
+        except (EOFError, OSError):
+            os._exit(0)
+        except ProtocolError as error:
+            log.error("%s", error)
+            os._exit(1)
+
+    def _pong(self, ping: frames.Ping) -> frames.Pong:
+        engine = self._engine
+        if engine is None:
+            return frames.Pong(ping.nonce, 0, 0.0)
+        return frames.Pong(ping.nonce, engine.num_steps, engine.running_seconds())
+
+
+def _rejection(frame: frames.Submit, error: StokerError) -> frames.Rejected:
+    message = error.message if isinstance(error, RequestError) or error.retry else "internal"
+    return frames.Rejected(frame.request.request_id, error.code, message, error.retry_after)
+
+
+def main(path: str) -> int:
+    # The front decides when an engine ends; a Ctrl-C in the terminal reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="engine: %(message)s")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(path)
+        check_same_user(connection)
+        try:
+            return EngineProcess(Link(connection)).run()
+        except (BrokenPipeError, ConnectionResetError):
+            return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1])
+    sys.stdout.flush()
+    os._exit(code)  # not sys.exit: the reader thread may be blocked in recv

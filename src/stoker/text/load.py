@@ -1,0 +1,89 @@
+"""Builds a model's text layer from its metadata, with the costly part cached on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stoker.errors import ConfigError, ModelFileError
+from stoker.text import tokenizer_json
+from stoker.text.chat_template import ChatTemplate
+from stoker.text.tokenizer import Tokenizer
+from stoker.text.vocabulary import Vocabulary
+
+CACHE_VERSION = "1"
+"""Part of the cache key: raise it when tokenizer_json changes what it writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextModel:
+    tokenizer: Tokenizer
+    chat_template: ChatTemplate | None
+    """None for a base model, which has no notion of messages."""
+
+
+def load_text(path: Path, metadata: Mapping[str, Any], cache_folder: Path) -> TextModel:
+    """Raises ModelFileError, UnsupportedModel or ConfigError."""
+    try:
+        vocabulary = Vocabulary.from_gguf(metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(path, f"its tokenizer metadata is unusable ({error!r})") from None
+    source = _cached(cache_folder / "tokenizers", vocabulary, metadata)
+    try:
+        tokenizer = Tokenizer(vocabulary, source)
+    except ValueError:
+        raise ModelFileError(path, "its tokenizer cannot be built") from None
+    return TextModel(tokenizer, _chat_template(metadata, tokenizer))
+
+
+def _chat_template(metadata: Mapping[str, Any], tokenizer: Tokenizer) -> ChatTemplate | None:
+    source = metadata.get("tokenizer.chat_template")
+    if source is None:
+        return None
+    if not isinstance(source, str):
+        raise ConfigError("the model's chat template is not a string")
+    tokens = tokenizer.vocabulary.tokens
+
+    def spelled(key: str) -> str:
+        token = metadata.get(f"tokenizer.ggml.{key}")
+        return tokens[token] if isinstance(token, int) and 0 <= token < len(tokens) else ""
+
+    return ChatTemplate(source, tokenizer, spelled("bos_token_id"), spelled("eos_token_id"))
+
+
+def _cached(folder: Path, vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:
+    file = folder / f"{_digest(metadata)}.json"
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        built = tokenizer_json.build(vocabulary, metadata)
+        _write(file, built)
+        return built
+
+
+def _digest(metadata: Mapping[str, Any]) -> str:
+    """Everything that decides the tokenizer, in a fixed order."""
+    digest = hashlib.blake2b(CACHE_VERSION.encode(), digest_size=16)
+    for key in sorted(key for key in metadata if key.startswith("tokenizer.ggml.")):
+        value = metadata[key]
+        joined = "\0".join(map(str, value)) if isinstance(value, list) else str(value)
+        digest.update(f"{key}={joined}\n".encode())
+    return digest.hexdigest()
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole or not at all. A cache that cannot be written is only slower."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=file.parent, delete=False
+        ) as temporary:
+            temporary.write(text)
+        os.replace(temporary.name, file)  # noqa: PTH105
+    except OSError:
+        return
