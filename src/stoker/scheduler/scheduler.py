@@ -87,7 +87,7 @@ class Scheduler:
         if request.max_total_tokens > self.longest_possible:
             raise ContextLengthExceeded(
                 f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new "
-                f"ones exceed the {self.longest_possible} tokens this server can hold for one request"
+                f"ones exceed the {self.longest_possible} tokens one request can have here"
             )
         if len(self._queue) >= self.options.max_waiting:
             raise Overloaded(f"{len(self._queue)} requests are waiting already", retry_after=1.0)

@@ -16,10 +16,24 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 ALLOWED_FILTERS = frozenset(
-    ["abs", "bool", "capitalize", "count", "default", "d", "dictsort", "escape", "e", "first", "float", "indent", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select", "selectattr", "sort", "string", "sum", "title", "trim", "tojson", "unique", "upper"]
+    (
+        "abs bool capitalize count default d dictsort escape e first float indent int items join "
+        "last length list lower map max min reject rejectattr replace reverse round safe select "
+        "selectattr sort string sum title trim tojson unique upper"
+    ).split()
 )
 GROWING_METHODS = frozenset(
-    ["center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map", "translate", "encode"]
+    [
+        "center",
+        "ljust",
+        "rjust",
+        "zfill",
+        "expandtabs",
+        "format",
+        "format_map",
+        "translate",
+        "encode",
+    ]
 )
 MAX_INDENT = 16
 
