@@ -2,4 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stoker.core.sampling import SamplingParams
+    from stoker.engine.client import EngineClient as AsyncEngine
+    from stoker.llm import LLM, Completion
+
 __version__ = "0.1.0"
+__all__ = ["LLM", "AsyncEngine", "Completion", "SamplingParams", "__version__"]
+
+_HOMES = {
+    "LLM": ("stoker.llm", "LLM"),
+    "Completion": ("stoker.llm", "Completion"),
+    "SamplingParams": ("stoker.core.sampling", "SamplingParams"),
+    "AsyncEngine": ("stoker.engine.client", "EngineClient"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names load on first use, so that `import stoker` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stoker' has no attribute '{name}'")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -90,6 +90,10 @@ class Engine:
             self._broken_invariants += 1
             log.exception("an invariant does not hold")
 
+    def close(self) -> None:
+        """Gives the model's memory back."""
+        self._executor.close()
+
     def load(self) -> EngineLoad:
         scheduler = self._scheduler
         counters = scheduler.counters

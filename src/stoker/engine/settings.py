@@ -1,0 +1,31 @@
+"""From configuration to what an engine process is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from stoker.config.schema import Config
+from stoker.core.ids import TokenId
+from stoker.engine.frames import EngineSettings
+
+
+def engine_settings(
+    config: Config, model: Path, eos_token_ids: Iterable[TokenId]
+) -> EngineSettings:
+    engine = config.engine
+    return EngineSettings(
+        model_path=str(model),
+        quantize=config.model.quantize,
+        threads=engine.threads or len(os.sched_getaffinity(0)),
+        kernels=engine.kernels,
+        kv_bytes=engine.kv_cache_mib << 20,
+        max_context=engine.max_context,
+        max_running=engine.max_running,
+        max_waiting=engine.max_waiting,
+        max_step_tokens=engine.max_step_tokens,
+        inter_token_target=engine.inter_token_target_ms / 1000.0,
+        prefix_cache=engine.prefix_cache,
+        eos_token_ids=tuple(sorted(eos_token_ids)),
+    )
