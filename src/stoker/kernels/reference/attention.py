@@ -78,4 +78,5 @@ def softmax(scores: Floats) -> Floats:
     """Along the last axis, in double. A row needs at least one score above minus infinity."""
     wide = scores.astype(np.float64)
     weights = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    return (weights / weights.sum(axis=-1, keepdims=True)).astype(np.float32)
+    shares: Floats = (weights / weights.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return shares
