@@ -33,7 +33,6 @@ class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     kernels: Literal["auto", "avx512_vnni", "avx2", "portable"] = "auto"
     kv_cache_mib: Automatic = 0
     """0: as much as max_running sequences of ordinary length need, at most a quarter of memory."""
-    block_size: Positive = 16
     max_context: Automatic = 0
     """0: the model's own limit."""
     max_running: Positive = 64

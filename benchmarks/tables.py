@@ -1,0 +1,108 @@
+"""Writes the tables of README.md and docs/performance.md from benchmarks/results/*.json.
+
+A page marks the place: `<!-- table: NAME -->` ... `<!-- end -->`. Run alone to rewrite the pages
+from results that are already there; `--check` only says whether they are up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "performance.md"]
+BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def machine(report: dict) -> str:
+    found = report["machine"]
+    return f"{found['cpu']}, {found['cores']} cores, {found['memory_gib']:.0f} GiB"
+
+
+def peers() -> str:
+    """Every batch and rate, ours beside the peer's, with the range over the rounds."""
+    report = json.loads((RESULTS / "peers.json").read_text())
+    heads = ["model file", "sequences", "what", "stoker", report["peer"], "ratio"]
+    rows = [
+        [model["file"], str(mine["batch"]), what, spread(mine[rate]), spread(other[rate]),
+         f"{mine[rate]['median'] / other[rate]['median']:.2f}"]
+        for model in report["models"]
+        for mine, other in zip(model["stoker"], model["llama.cpp"], strict=True)
+        for what, rate in (("prefill", "prefill_tokens_per_second"),
+                           ("decode", "decode_tokens_per_second"),
+                           ("overall", "overall_tokens_per_second"))
+    ]  # fmt: skip
+    note = (
+        f"Tokens a second: median of {report['rounds']} rounds in turn (lowest to highest), "
+        f"{report['threads']} threads, 128-token prompts, 128 new tokens, greedy. "
+        f"Overall counts new tokens over the whole time, prefill included. {machine(report)}.\n\n"
+    )
+    return note + table(heads, rows)
+
+
+def spread(rate: dict) -> str:
+    return f"{rate['median']:.0f} ({rate['lowest']:.0f}-{rate['highest']:.0f})"
+
+
+def headline() -> str:
+    """Overall output rates alone, for the README."""
+    report = json.loads((RESULTS / "peers.json").read_text())
+    rate = "overall_tokens_per_second"
+    rows = [
+        [model["file"], str(mine["batch"]), f"{mine[rate]['median']:.0f}",
+         f"{other[rate]['median']:.0f}"]
+        for model in report["models"]
+        for mine, other in zip(model["stoker"], model["llama.cpp"], strict=True)
+    ]  # fmt: skip
+    heads = ["model file", "sequences at once", "stoker, tok/s", f"{report['peer']}, tok/s"]
+    return table(heads, rows) + f"\n{machine(report)}; prefill included.\n"
+
+
+def serve() -> str:
+    report = json.loads((RESULTS / "serve.json").read_text())
+    heads = ["clients", "tok/s", "first token p50", "p99", "inter-token p50", "p99"]
+    rows = [
+        [str(run["concurrency"]), f"{run['output_tokens_per_second']:.0f}",
+         *(f"{run[kind][share]:.1f} ms" for kind in ("first_token_ms", "inter_token_ms")
+           for share in ("p50", "p99"))]
+        for run in report["runs"]
+    ]  # fmt: skip
+    shape = report["workload"]
+    note = (
+        f"{report['model']} over HTTP, streamed, closed loop: {shape['input_tokens']}-token "
+        f"prompts, {shape['output_tokens']} new tokens. {machine(report)}, shared with the load "
+        "generator.\n\n"
+    )
+    return note + table(heads, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"peers": peers, "headline": headline, "serve": serve}
+
+
+def filled(page: str) -> str:
+    return BLOCK.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], page)
+
+
+def write_tables() -> None:
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def stale() -> list[Path]:
+    """Pages whose tables do not say what the results say."""
+    return [page for page in PAGES if filled(text := page.read_text("utf-8")) != text]
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit("\n".join(f"{page} is stale" for page in stale()) or 0)
+    write_tables()

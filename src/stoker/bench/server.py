@@ -1,0 +1,83 @@
+"""A server of our own for a load test: started, waited for, and always stopped again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import aiohttp
+
+from stoker.errors import SetupError
+
+READY_SECONDS = 600.0
+STOP_SECONDS = 15.0
+POLL_SECONDS = 0.05
+
+
+@contextlib.asynccontextmanager
+async def own_server(arguments: Sequence[str]) -> AsyncIterator[str]:
+    """Runs `stoker serve` with these arguments on a free port and yields its URL when ready."""
+    port = _free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "stoker", "serve", *arguments,
+        "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await _wait_until_ready(url, process)
+        yield url
+    finally:
+        await _stop(process)
+
+
+async def _wait_until_ready(url: str, process: asyncio.subprocess.Process) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < deadline:
+            if process.returncode is not None:
+                raise SetupError("the server ended before it was ready")
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(f"{url}/health/ready") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(POLL_SECONDS)
+    raise SetupError(f"the server was not ready within {READY_SECONDS:.0f} s")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+async def model_name(url: str, api_key: str | None = None) -> str:
+    """The first model the server lists. Raises SetupError when it cannot be asked."""
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    try:
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(10)) as session,
+            session.get(f"{url.rstrip('/')}/v1/models") as response,
+        ):
+            response.raise_for_status()
+            listing = await response.json()
+            return str(listing["data"][0]["id"])
+    except (aiohttp.ClientError, TimeoutError, KeyError, IndexError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        raise SetupError(f"{url} does not list its models: {reason}") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

@@ -1,0 +1,93 @@
+"""`stoker bench`: figures of the engine alone, and of a server under load."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from stoker.cli.options import engine_flags, loaded_config
+from stoker.cli.progress import bar
+
+TO_JSON = click.option("--json", "target", metavar="FILE", help="Write JSON; - is stdout.")
+
+
+@click.group(name="bench")
+def command() -> None:
+    """Measure the engine or a server."""
+
+
+@command.command(name="engine")
+@click.argument("model", required=False)
+@click.option("--batch", "batches", multiple=True, type=click.IntRange(1, 1024), show_default=True,
+              default=(1, 4, 16, 32), help="Sequences at once; repeat for several.")  # fmt: skip
+@click.option("--prompt-tokens", default=128, show_default=True, type=click.IntRange(1))
+@click.option("--output-tokens", default=128, show_default=True, type=click.IntRange(2))
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1))
+@TO_JSON
+@engine_flags
+@click.pass_context
+def engine(
+    ctx: click.Context,
+    model: str | None,
+    batches: tuple[int, ...],
+    prompt_tokens: int,
+    output_tokens: int,
+    repeats: int,
+    target: str | None,
+) -> None:
+    """Prefill and decode rates of MODEL in this process, without HTTP or text."""
+    from stoker.bench.engine import EngineBench
+    from stoker.bench.machine import this_machine
+    from stoker.bench.report import EngineReport, engine_table, write_json
+    from stoker.cli.fetch import fetch
+    from stoker.engine.build import build_engine
+    from stoker.engine.settings import engine_settings
+
+    config = loaded_config(ctx, model).config
+    settings = engine_settings(config, fetch(config.model), ())
+    with bar(f"Loading {config.model.name}") as progress:
+        built, info = build_engine(settings, progress)
+    bench = EngineBench(built, info.vocab_size)
+    figures = []
+    for batch in batches:
+        figures.append(bench.measure(batch, prompt_tokens, output_tokens, repeats=repeats))
+        click.echo(f"batch {batch} done", err=True)
+    built.close()
+    report = EngineReport(
+        machine=this_machine(),
+        model=config.model.name,
+        kernels=info.kernels,
+        threads=settings.threads,
+        figures=tuple(figures),
+    )
+    if target != "-":
+        click.echo("\n".join(engine_table(report)))
+    if target is not None:
+        write_json(report, target)
+
+
+@command.command(name="serve")
+@click.option("--url", help="A running server; without it one is started and stopped again.")
+@click.option("--model", help="The name to ask for; default: the first the server lists.")
+@click.option("--api-key", help="For a server given by --url.")
+@click.option("--concurrency", "clients", multiple=True, type=click.IntRange(1, 4096),
+              default=(1, 8, 32), show_default=True, help="Clients; may be repeated.")  # fmt: skip
+@click.option("--num-requests", type=click.IntRange(1), help="Default: four a client, at least 8.")
+@click.option("--input-tokens", default=128, show_default=True, type=click.IntRange(1))
+@click.option("--output-tokens", default=128, show_default=True, type=click.IntRange(1))
+@click.option("--shared-tokens", default=0, show_default=True, type=click.IntRange(0),
+              help="Of the input, at its front and the same in every prompt.")  # fmt: skip
+@click.option("--stream/--no-stream", default=True, show_default=True)
+@TO_JSON
+def serve(target: str | None, **options: object) -> int:
+    """Send a load to a server and report rates and latencies. Exits 1 if a request failed."""
+    from stoker.bench.report import serve_table, write_json
+    from stoker.bench.serve import ServeOptions, measure_server
+
+    report = asyncio.run(measure_server(ServeOptions(**options)))  # type: ignore[arg-type]
+    if target != "-":
+        click.echo("\n".join(serve_table(report)))
+    if target is not None:
+        write_json(report, target)
+    return 1 if any(run.failed for run in report.runs) else 0

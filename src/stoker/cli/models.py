@@ -1,0 +1,42 @@
+"""`stoker models`: what can be had by name, and what is here already."""
+
+from __future__ import annotations
+
+import click
+
+from stoker.cli.options import config_file, loaded_config
+from stoker.config.paths import cache_folder
+
+
+@click.command(name="models")
+@config_file
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List the models that can be had by name.
+
+    Any GGUF file, folder of safetensors, or hub repository (owner/name) can be served too.
+    """
+    from stoker.model.catalog import CATALOG
+    from stoker.model.pull import cached
+
+    cache = cache_folder(loaded_config(ctx).config.model)
+    rows = [
+        (
+            model.name,
+            f"{model.size / 1e6:,.0f} MB",
+            "here" if cached(model, cache) else "to fetch",
+            model.about,
+            model.licence,
+        )
+        for model in CATALOG.values()
+    ]
+    for line in _aligned([("NAME", "SIZE", "STATE", "ABOUT", "LICENCE"), *rows]):
+        click.echo(line)
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
