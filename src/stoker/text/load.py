@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stoker.errors import ConfigError, ModelFileError
-from stoker.text import tokenizer_json
+from stoker.text import huggingface, tokenizer_json
 from stoker.text.chat_template import ChatTemplate
 from stoker.text.tokenizer import Tokenizer
 from stoker.text.vocabulary import Vocabulary
@@ -30,30 +30,32 @@ class TextModel:
 def load_text(path: Path, metadata: Mapping[str, Any], cache_folder: Path) -> TextModel:
     """Raises ModelFileError, UnsupportedModel or ConfigError."""
     try:
-        vocabulary = Vocabulary.from_gguf(metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(path, f"its tokenizer metadata is unusable ({error!r})") from None
-    source = _cached(cache_folder / "tokenizers", vocabulary, metadata)
-    try:
+        if "tokenizer.json" in metadata:
+            vocabulary = huggingface.vocabulary(metadata)
+            source = huggingface.stripped(metadata)
+        else:
+            vocabulary = Vocabulary.from_gguf(metadata)
+            source = _cached(cache_folder / "tokenizers", vocabulary, metadata)
         tokenizer = Tokenizer(vocabulary, source)
-    except ValueError:
-        raise ModelFileError(path, "its tokenizer cannot be built") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise ModelFileError(path, f"its tokenizer is unusable ({type(error).__name__})") from None
     return TextModel(tokenizer, _chat_template(metadata, tokenizer))
 
 
 def _chat_template(metadata: Mapping[str, Any], tokenizer: Tokenizer) -> ChatTemplate | None:
-    source = metadata.get("tokenizer.chat_template")
+    source = metadata.get("tokenizer.chat_template") or huggingface.chat_template(metadata)
     if source is None:
         return None
     if not isinstance(source, str):
         raise ConfigError("the model's chat template is not a string")
-    tokens = tokenizer.vocabulary.tokens
-
-    def spelled(key: str) -> str:
-        token = metadata.get(f"tokenizer.ggml.{key}")
-        return tokens[token] if isinstance(token, int) and 0 <= token < len(tokens) else ""
-
-    return ChatTemplate(source, tokenizer, spelled("bos_token_id"), spelled("eos_token_id"))
+    vocabulary = tokenizer.vocabulary
+    bos = vocabulary.bos_token_id
+    end = metadata.get("tokenizer.ggml.eos_token_id", min(vocabulary.eos_token_ids, default=None))
+    spelled = [
+        vocabulary.tokens[token] if isinstance(token, int) and token < len(vocabulary.tokens) else ""
+        for token in (bos, end)
+    ]
+    return ChatTemplate(source, tokenizer, *spelled)
 
 
 def _cached(folder: Path, vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:

@@ -60,7 +60,7 @@ class Vocabulary:
         tokens = list(metadata["tokenizer.ggml.tokens"])
         types = list(metadata.get("tokenizer.ggml.token_type") or [NORMAL] * len(tokens))
         byte_level = kind == "gpt2"
-        spell = _byte_level_bytes if byte_level else _sentencepiece_bytes
+        spell = byte_level_bytes if byte_level else sentencepiece_bytes
         return cls(
             tokens=tokens,
             types=types,
@@ -82,7 +82,7 @@ class Vocabulary:
         }
 
 
-def _byte_level_bytes(tokens: list[str], types: list[int]) -> list[bytes]:
+def byte_level_bytes(tokens: list[str], types: list[int]) -> list[bytes]:
     table = {ord(letter): byte for letter, byte in byte_alphabet().items()}
     return [
         bytes(table[ord(letter)] for letter in token)
@@ -92,7 +92,11 @@ def _byte_level_bytes(tokens: list[str], types: list[int]) -> list[bytes]:
     ]
 
 
-def _sentencepiece_bytes(tokens: list[str], types: list[int]) -> list[bytes]:
+def is_byte_token(token: str) -> bool:
+    return _BYTE_TOKEN.fullmatch(token) is not None
+
+
+def sentencepiece_bytes(tokens: list[str], types: list[int]) -> list[bytes]:
     spelled = []
     for token, kind in zip(tokens, types, strict=True):
         match = _BYTE_TOKEN.fullmatch(token) if kind == BYTE else None

@@ -1,0 +1,77 @@
+"""Vocabulary and tokenizer of a Hugging Face folder, from its tokenizer.json as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from stoker.errors import UnsupportedModel
+from stoker.text.vocabulary import BYTE, CONTROL, NORMAL, UNUSED, USER_DEFINED, Vocabulary
+from stoker.text.vocabulary import byte_level_bytes, is_byte_token, sentencepiece_bytes
+
+
+def vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
+    """Raises UnsupportedModel for anything but BPE."""
+    tokenizer = metadata["tokenizer.json"]
+    model = tokenizer["model"]
+    if model.get("type", "BPE") != "BPE":
+        raise UnsupportedModel(f"tokenizer model '{model['type']}' is not supported (BPE is)")
+    tokens, types = _tokens(model["vocab"], tokenizer.get("added_tokens") or [])
+    byte_level = "ByteLevel" in json.dumps(tokenizer.get("pre_tokenizer"))
+    config = metadata.get("tokenizer_config.json", {})
+    index = {token: i for i, token in enumerate(tokens)}
+    return Vocabulary(
+        tokens=tokens,
+        types=types,
+        token_bytes=(byte_level_bytes if byte_level else sentencepiece_bytes)(tokens, types),
+        byte_level=byte_level,
+        bos_token_id=index.get(_content(config.get("bos_token"))),
+        adds_bos=bool(config.get("add_bos_token", "llama" in str(config.get("tokenizer_class")).lower())),
+        adds_space_prefix=False,
+        eos_token_ids=_ends(metadata, index, config),
+    )
+
+
+def stripped(metadata: Mapping[str, Any]) -> str:
+    """tokenizer.json without control tokens and templates of its own, which Tokenizer places."""
+    tokenizer = dict(metadata["tokenizer.json"])
+    tokenizer["added_tokens"] = [
+        token for token in tokenizer.get("added_tokens") or [] if not token["special"]
+    ]
+    return json.dumps(tokenizer | {"post_processor": None, "truncation": None, "padding": None})
+
+
+def chat_template(metadata: Mapping[str, Any]) -> str | None:
+    if "chat_template.jinja" in metadata:
+        return str(metadata["chat_template.jinja"])
+    template = metadata.get("tokenizer_config.json", {}).get("chat_template")
+    if isinstance(template, list):  # several, by name
+        named = {entry["name"]: entry["template"] for entry in template}
+        template = named.get("default")
+    return template
+
+
+def _tokens(vocab: Mapping[str, int], added: list[dict[str, Any]]) -> tuple[list[str], list[int]]:
+    size = 1 + max([*vocab.values(), *(token["id"] for token in added)])
+    if size > 4 * (len(vocab) + len(added)) + 1024:
+        raise UnsupportedModel("the tokenizer's ids are too sparse")
+    tokens, types = [""] * size, [UNUSED] * size
+    for token, i in vocab.items():
+        tokens[i], types[i] = token, BYTE if is_byte_token(token) else NORMAL
+    for entry in added:
+        tokens[entry["id"]] = entry["content"]
+        types[entry["id"]] = CONTROL if entry["special"] else USER_DEFINED
+    return tokens, types
+
+
+def _content(token: Any) -> str:
+    return str(token.get("content", "")) if isinstance(token, dict) else str(token or "")
+
+
+def _ends(metadata: Mapping[str, Any], index: Mapping[str, int], config: Mapping[str, Any]) -> frozenset[int]:
+    ends = {index[name] for name in [_content(config.get("eos_token"))] if name in index}
+    for file in ("generation_config.json", "config.json"):
+        value = metadata.get(file, {}).get("eos_token_id")
+        ends |= {i for i in (value if isinstance(value, list) else [value]) if isinstance(i, int)}
+    return frozenset(ends)
