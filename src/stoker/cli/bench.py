@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from stoker.cli.options import engine_flags, loaded_config
+from stoker.cli.options import engine_flags, loaded_config, quantize_flag
 from stoker.cli.progress import bar
 
 TO_JSON = click.option("--json", "target", metavar="FILE", help="Write JSON; - is stdout.")
@@ -25,6 +25,7 @@ def command() -> None:
 @click.option("--output-tokens", default=128, show_default=True, type=click.IntRange(2))
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1))
 @TO_JSON
+@quantize_flag
 @engine_flags
 @click.pass_context
 def engine(

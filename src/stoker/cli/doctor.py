@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from stoker.cli.options import engine_flags, loaded_config
+from stoker.cli.options import engine_flags, loaded_config, quantize_flag
 from stoker.config import environment
 from stoker.config.explain import explain
 from stoker.config.load import LoadedConfig
@@ -19,6 +19,7 @@ INTERESTING_FLAGS = (
 
 
 @click.command(name="doctor")
+@quantize_flag
 @engine_flags
 @click.pass_context
 def command(ctx: click.Context) -> None:

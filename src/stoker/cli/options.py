@@ -44,7 +44,6 @@ def config_file(command: Callable[..., Any]) -> Callable[..., Any]:
 def engine_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """What every command that runs a model takes."""
     for decorate in (
-        flag("--quantize", "model.quantize", "Quantise safetensors: q8_0, q4_1 or q4_k."),
         flag("--kv-cache-mib", "engine.kv_cache_mib", "Memory for keys and values; 0: automatic."),
         flag("--max-context", "engine.max_context", "Longest sequence; 0: the model's limit."),
         flag("--max-running", "engine.max_running", "Sequences computed together."),
@@ -54,6 +53,9 @@ def engine_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = decorate(command)
     return command
+
+
+quantize_flag = flag("--quantize", "model.quantize", "Quantise safetensors: q8_0, q4_1 or q4_k.")
 
 
 def loaded_config(ctx: click.Context, model: str | None = None) -> LoadedConfig:

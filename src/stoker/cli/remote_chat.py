@@ -1,0 +1,126 @@
+"""Answers from a running server, over its chat completions route."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from stoker.core.sampling import SamplingParams
+from stoker.errors import SetupError
+
+TIMEOUT = 600.0
+Message = Mapping[str, str]
+
+
+class _Delta(msgspec.Struct, frozen=True):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta = _Delta()
+
+
+class _Error(msgspec.Struct):
+    message: str = "the server reported an error"
+
+
+class _Event(msgspec.Struct):
+    choices: list[_Choice] = []
+    error: _Error | None = None
+
+
+class _Model(msgspec.Struct):
+    id: str
+
+
+class _Models(msgspec.Struct):
+    data: list[_Model]
+
+
+class RemoteChat:
+    """Raises SetupError, with a sentence for the terminal, whenever the server cannot answer."""
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SetupError(f"'{url}' is not the address of a server")
+        self._url = url
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port
+        self._prefix = parts.path.rstrip("/").removesuffix("/v1")
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self.model = self._first_model()
+
+    def answer(self, messages: Sequence[Message], sampling: SamplingParams) -> Iterator[str]:
+        """Text as it comes. Closing the iterator early closes the connection, which cancels."""
+        body = {
+            "model": self.model,
+            "messages": messages,
+            "stream": True,
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+        }
+        connection = self._connect()
+        try:
+            response = self._ask(connection, "POST", "/v1/chat/completions", body)
+            yield from self._events(response)
+        except (OSError, http.client.HTTPException) as error:
+            raise SetupError(f"the connection to {self._url} broke: {error}") from None
+        finally:
+            connection.close()
+
+    def _events(self, response: http.client.HTTPResponse) -> Iterator[str]:
+        for line in response:
+            if not line.startswith(b"data:"):
+                continue
+            data = line[5:].strip()
+            if data == b"[DONE]":
+                return
+            event = msgspec.json.decode(data, type=_Event)
+            if event.error is not None:
+                raise SetupError(event.error.message)
+            for choice in event.choices:
+                if choice.delta.content:
+                    yield choice.delta.content
+        raise SetupError("the answer broke off")
+
+    def _first_model(self) -> str:
+        connection = self._connect()
+        try:
+            response = self._ask(connection, "GET", "/v1/models", None)
+            return msgspec.json.decode(response.read(), type=_Models).data[0].id
+        except (OSError, http.client.HTTPException, msgspec.DecodeError, IndexError) as error:
+            raise SetupError(
+                f"no server answers at {self._url} ({error})",
+                hint="Start one with 'stoker serve', or leave --url out.",
+            ) from None
+        finally:
+            connection.close()
+
+    def _connect(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._host, self._port, timeout=TIMEOUT)
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, verb: str, path: str, body: object
+    ) -> http.client.HTTPResponse:
+        data = None if body is None else msgspec.json.encode(body)
+        headers = {**self._headers, "Content-Type": "application/json"}
+        connection.request(verb, self._prefix + path, data, headers)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise SetupError(_refusal(response))
+        return response
+
+
+def _refusal(response: http.client.HTTPResponse) -> str:
+    try:
+        found = msgspec.json.decode(response.read(64 * 1024), type=_Event).error
+    except msgspec.DecodeError:
+        found = None
+    return found.message if found else f"the server answered with status {response.status}"

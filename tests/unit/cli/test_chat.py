@@ -1,0 +1,172 @@
+"""A conversation remembers its turns, survives a failed one, and never obeys control characters."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from stoker.cli.chat import Conversation
+from stoker.cli.main import run
+from stoker.cli.remote_chat import Message, RemoteChat
+from stoker.cli.terminal import printable
+from stoker.core.sampling import SamplingParams
+from stoker.errors import SetupError
+
+SAMPLING = SamplingParams(max_tokens=8)
+
+
+class Echo:
+    """Answers with how many messages it was given."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[Message]] = []
+        self.fail: BaseException | None = None
+
+    def __call__(self, messages: Sequence[Message], _sampling: SamplingParams) -> Iterator[str]:
+        self.asked.append(list(messages))
+        yield "heard "
+        if self.fail is not None:
+            raise self.fail
+        yield str(len(messages))
+
+
+def type_lines(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    remaining = iter(lines)
+
+    def read(_prompt: str) -> str:
+        try:
+            return next(remaining)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", read)
+
+
+def test_turns_are_remembered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_lines(monkeypatch, "hello", "", "again")
+    echo = Echo()
+    Conversation(echo, SAMPLING, "be kind").run()
+    assert capsys.readouterr().out == "heard 2\nheard 4\n"
+    assert [message["role"] for message in echo.asked[1]] == [
+        "system", "user", "assistant", "user",
+    ]  # fmt: skip
+
+
+def test_clear_keeps_only_the_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
+    type_lines(monkeypatch, "hello", "/clear", "again", "/bye", "never")
+    echo = Echo()
+    Conversation(echo, SAMPLING, "be kind").run()
+    assert [len(messages) for messages in echo.asked] == [2, 2]
+
+
+def test_unknown_command_shows_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_lines(monkeypatch, "/what")
+    Conversation(Echo(), SAMPLING, None).run()
+    assert "/bye" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SetupError("the answer broke off")])
+def test_a_failed_turn_is_forgotten(
+    error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    echo = Echo()
+    echo.fail = error
+    conversation = Conversation(echo, SAMPLING, None)
+    conversation.ask("hello")
+    assert conversation.messages == []
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [("a\x1b[2Jb", "a[2Jb"), ("line\nnext\t.", "line\nnext\t."), ("\x9b31m", "31m"), ("é…", "é…")],
+)
+def test_control_characters_do_not_reach_the_terminal(text: str, safe: str) -> None:
+    assert printable(text) == safe
+
+
+class FakeServer(BaseHTTPRequestHandler):
+    stream = b""
+    status = 200
+
+    def do_GET(self) -> None:
+        self._send(200, json.dumps({"data": [{"id": "tiny"}]}).encode())
+
+    def do_POST(self) -> None:
+        self.server.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))  # type: ignore[attr-defined]
+        self.server.key = self.headers["Authorization"]  # type: ignore[attr-defined]
+        self._send(self.status, self.stream)
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), FakeServer) as found:
+        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+def remote(server: ThreadingHTTPServer) -> RemoteChat:
+    return RemoteChat(f"http://127.0.0.1:{server.server_address[1]}/v1/", "secret")
+
+
+def events(*pieces: str, end: str = "data: [DONE]\n\n") -> bytes:
+    chunks = [{"choices": [{"delta": {"content": piece}}]} for piece in pieces]
+    return "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks).encode() + end.encode()
+
+
+def test_a_server_answers(server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeServer, "stream", events("Hel", "lo"))
+    chat = remote(server)
+    assert "".join(chat.answer([{"role": "user", "content": "hi"}], SAMPLING)) == "Hello"
+    assert server.body["model"] == "tiny"  # type: ignore[attr-defined]
+    assert server.body["stream"] is True  # type: ignore[attr-defined]
+    assert server.key == "Bearer secret"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("status", "stream", "says"),
+    [
+        (429, b'{"error": {"message": "full"}}', "full"),
+        (500, b"oops", "status 500"),
+        (200, events("Hel", end=""), "broke off"),
+        (200, b'data: {"error": {"message": "lost"}}\n\n', "lost"),
+    ],
+)
+def test_a_failing_server_is_reported(
+    server: ThreadingHTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    stream: bytes,
+    says: str,
+) -> None:
+    monkeypatch.setattr(FakeServer, "stream", stream)
+    monkeypatch.setattr(FakeServer, "status", status)
+    chat = remote(server)
+    with pytest.raises(SetupError, match=says):
+        list(chat.answer([{"role": "user", "content": "hi"}], SAMPLING))
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://127.0.0.1:1"])
+def test_no_server_is_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["chat", "--url", url]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
