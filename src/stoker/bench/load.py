@@ -28,7 +28,7 @@ class _Choice(msgspec.Struct):
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] = []
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: dict[str, object] | None = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
