@@ -200,7 +200,12 @@ def write_folder(folder: Path, family: str = "llama", seed: int = 0, **config: o
             "use_regex": True,
         },
         "post_processor": None,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        "decoder": {
+            "type": "ByteLevel",
+            "add_prefix_space": True,
+            "trim_offsets": True,
+            "use_regex": True,
+        },
         "added_tokens": [
             {
                 "id": len(tokens) - len(CONTROL) + i,
@@ -220,5 +225,7 @@ def write_folder(folder: Path, family: str = "llama", seed: int = 0, **config: o
         },
     }
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": TEMPLATE, "eos_token": "<|im_end|>"}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"chat_template": TEMPLATE, "eos_token": "<|im_end|>"})
+    )
     return folder

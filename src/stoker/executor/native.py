@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ class NativeExecutor:
         self._options = options
         self._progress = progress
         self._decoder: _native.Decoder | None = None
+        self._memory: MemoryPlan | None = None
         self._results: dict[StepHandle, StepResult] = {}
         self._submitted = 0
 
@@ -49,6 +51,17 @@ class NativeExecutor:
         if self._decoder is None:
             raise RuntimeError("load() has not been called")
         return self._decoder
+
+    @property
+    def memory(self) -> MemoryPlan:
+        """What `load` returned."""
+        if self._memory is None:
+            raise RuntimeError("load() has not been called")
+        return self._memory
+
+    @property
+    def model_path(self) -> Path:
+        return self._model.path
 
     def load(self) -> MemoryPlan:
         options = self._options
@@ -67,7 +80,7 @@ class NativeExecutor:
             )
         decoder.allocate_kv(num_blocks)
         self._decoder = decoder
-        return MemoryPlan(
+        self._memory = MemoryPlan(
             num_blocks=num_blocks,
             block_size=_native.PAGE,
             max_context=min(options.max_context, self._model.spec.max_context),
@@ -77,6 +90,7 @@ class NativeExecutor:
             kv_bytes=num_blocks * decoder.kv_bytes_per_block,
             depth=1,
         )
+        return self._memory
 
     def submit(self, plan: StepPlan) -> StepHandle:
         started = time.perf_counter()
