@@ -1,14 +1,16 @@
 """Finds blocks that already hold the keys and values of a prompt's beginning.
 
 A full block is known by a keyed hash of everything its content depends on: who may share it (the
-tenant's salt), the block before it, and its own tokens. Tokens are compared on a hit, so even a
-collision gives a miss, not another tenant's prompt (CVE-2025-25183, CVE-2025-46570).
+tenant), the block before it, and its own tokens. On a hit all three are compared as well, so even
+a collision gives a miss, never another prompt or another tenant's (CVE-2025-25183,
+CVE-2025-46570).
 """
 
 from __future__ import annotations
 
+import itertools
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -32,7 +34,10 @@ def keyed_hash(key: bytes) -> Hash:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     block: BlockId
-    parent: Digest
+    serial: int
+    """Never used again, so that a child cannot match a parent that came later."""
+    parent: int | str
+    """Serial of the block before, or the tenant for a first block."""
     content: bytes
 
 
@@ -44,6 +49,7 @@ class PrefixCache:
         self._hash = hash_block
         self._by_digest: dict[Digest, _Entry] = {}
         self._by_block: dict[BlockId, Digest] = {}
+        self._serials = itertools.count()
 
     def __len__(self) -> int:
         return len(self._by_digest)
@@ -60,39 +66,56 @@ class PrefixCache:
             digests.append(self._hash(parent, _content(tokens, start, size)))
 
     def lookup(
-        self, digests: Sequence[Digest], root: Digest, tokens: Sequence[TokenId], limit: int
+        self, digests: Sequence[Digest], tenant: str, tokens: Sequence[TokenId], limit: int
     ) -> list[BlockId]:
         """Blocks holding the longest known beginning of `tokens`, at most `limit` of them."""
-        found: list[BlockId] = []
-        parent = root
-        for digest in digests[:limit]:
-            entry = self._by_digest.get(digest)
-            start = len(found) * self.block_size
-            if entry is None or entry.parent != parent:
-                break
-            if entry.content != _content(tokens, start, self.block_size):
-                break
-            found.append(entry.block)
-            parent = digest
-        return found
+        return [entry.block for entry in self._chain(digests, tenant, tokens, limit)]
 
     def register(
         self,
-        block: BlockId,
-        index: int,
+        table: Sequence[BlockId],
+        first: int,
+        last: int,
         digests: Sequence[Digest],
-        root: Digest,
+        tenant: str,
         tokens: Sequence[TokenId],
     ) -> None:
-        """Records that `block` holds block `index` of a sequence, computed and sound. The first
-        block of a digest stays; a second one with the same content is not recorded."""
-        digest = digests[index]
-        if digest in self._by_digest or block in self._by_block:
-            return
-        parent = digests[index - 1] if index else root
-        content = _content(tokens, index * self.block_size, self.block_size)
-        self._by_digest[digest] = _Entry(block, parent, content)
-        self._by_block[block] = digest
+        """Records that blocks `first` to `last - 1` of a sequence are computed and sound. Where
+        the same content is known already, the block that had it stays."""
+        parent: int | str = tenant
+        if first:
+            known = list(self._chain(digests, tenant, tokens, first))
+            if len(known) < first:
+                return  # the beginning was evicted: what follows could never be found
+            parent = known[-1].serial
+        for index in range(first, last):
+            content = _content(tokens, index * self.block_size, self.block_size)
+            entry = self._by_digest.get(digests[index])
+            if entry is None or (entry.parent, entry.content) != (parent, content):
+                entry = _Entry(table[index], next(self._serials), parent, content)
+                self._record(digests[index], entry)
+            parent = entry.serial
+
+    def _chain(
+        self, digests: Sequence[Digest], tenant: str, tokens: Sequence[TokenId], limit: int
+    ) -> Iterator[_Entry]:
+        parent: int | str = tenant
+        for index, digest in enumerate(digests[:limit]):
+            entry = self._by_digest.get(digest)
+            content = _content(tokens, index * self.block_size, self.block_size)
+            if entry is None or (entry.parent, entry.content) != (parent, content):
+                return
+            yield entry
+            parent = entry.serial
+
+    def _record(self, digest: Digest, entry: _Entry) -> None:
+        """Replaces what the digest or the block stood for before."""
+        self.forget(entry.block)
+        replaced = self._by_digest.get(digest)
+        if replaced is not None:
+            self.forget(replaced.block)
+        self._by_digest[digest] = entry
+        self._by_block[entry.block] = digest
 
     def holds(self, block: BlockId) -> bool:
         return block in self._by_block

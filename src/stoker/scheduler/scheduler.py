@@ -203,7 +203,8 @@ class Scheduler:
         self.cache.extend(sequence.digests, sequence.root, sequence.tokens)
         # The last token is always computed: its logits are what the next one is drawn from.
         limit = (len(sequence.tokens) - 1) // self.options.block_size
-        return self.cache.lookup(sequence.digests, sequence.root, sequence.tokens, limit)
+        tenant = sequence.request.tenant
+        return self.cache.lookup(sequence.digests, tenant, sequence.tokens, limit)
 
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self.options.block_size)
@@ -263,11 +264,11 @@ class Scheduler:
             return
         size = self.options.block_size
         first, last = piece.start // size, piece.end // size
-        if first < last:
-            self.cache.extend(sequence.digests, sequence.root, sequence.tokens)
-        for index in range(first, last):
-            block = sequence.blocks[index]
-            self.cache.register(block, index, sequence.digests, sequence.root, sequence.tokens)
+        if first == last:
+            return
+        self.cache.extend(sequence.digests, sequence.root, sequence.tokens)
+        tenant = sequence.request.tenant
+        self.cache.register(sequence.blocks, first, last, sequence.digests, tenant, sequence.tokens)
 
     def _prompt_delta(self, sequence: Sequence, outcome: SliceResult) -> TokenDelta | None:
         if not outcome.prompt_logprobs:
