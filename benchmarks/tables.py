@@ -89,7 +89,14 @@ TABLES: dict[str, Callable[[], str]] = {"peers": peers, "headline": headline, "s
 
 
 def filled(page: str) -> str:
-    return BLOCK.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], page)
+    return BLOCK.sub(lambda found: f"{found[1]}\n{rendered(found[2])}\n{found[3]}", page)
+
+
+def rendered(name: str) -> str:
+    try:
+        return TABLES[name]()
+    except FileNotFoundError:
+        return "Not measured yet.\n"
 
 
 def write_tables() -> None:

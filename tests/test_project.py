@@ -6,6 +6,7 @@ import ast
 import functools
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -262,6 +263,14 @@ def test_no_file_is_big() -> None:
         if path.stat().st_size > 1024 * 1024
     ]
     assert not found
+
+
+def test_tables_in_the_pages_say_what_was_measured() -> None:
+    finished = subprocess.run(
+        [sys.executable, "benchmarks/tables.py", "--check"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
 
 
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
