@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stoker.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from stoker.core.sampling import SamplingParams
     from stoker.engine.client import EngineClient as AsyncEngine
     from stoker.llm import LLM, Completion
 
-__version__ = "0.1.0"
 __all__ = ["LLM", "AsyncEngine", "Completion", "SamplingParams", "__version__"]
 
 _HOMES = {

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from stoker import __version__
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.engine.interface import EngineInfo, EngineLoad
 from stoker.errors import ProtocolError
 from stoker.executor.fake import FakeOptions
+from stoker.version import VERSION
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 16 * 1024 * 1024
@@ -53,7 +53,7 @@ class Hello(Frame, frozen=True):
     """First frame of an engine."""
 
     protocol: int = PROTOCOL
-    version: str = __version__
+    version: str = VERSION
 
 
 class Load(Frame, frozen=True):
@@ -172,8 +172,8 @@ def check_hello(frame: AnyFrame) -> None:
     """Raises ProtocolError naming both versions when the two sides differ."""
     if not isinstance(frame, Hello):
         raise ProtocolError(f"the engine began with {type(frame).__name__} instead of Hello")
-    if (frame.protocol, frame.version) != (PROTOCOL, __version__):
+    if (frame.protocol, frame.version) != (PROTOCOL, VERSION):
         raise ProtocolError(
             f"the engine is version {frame.version} (protocol {frame.protocol}), "
-            f"the front is version {__version__} (protocol {PROTOCOL})"
+            f"the front is version {VERSION} (protocol {PROTOCOL})"
         )

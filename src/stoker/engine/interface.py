@@ -75,6 +75,11 @@ class Backend(Protocol):
     @property
     def load(self) -> EngineLoad: ...
 
+    @property
+    def num_restarts(self) -> int:
+        """Engines that had to be replaced so far."""
+        ...
+
     def submit(self, request: Request) -> AsyncIterator[TokenDelta]:
         """Streams deltas; the last one carries `finish`, after which iteration ends.
 

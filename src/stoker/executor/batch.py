@@ -86,23 +86,24 @@ class StepBatch:
         self.positions.append(piece.end)
         self.width = max(self.width, num_logprobs)
 
-    def arrays(self) -> tuple[Any, ...]:
-        """In the order of the native step's arguments, without copying."""
+    def arguments(self) -> dict[str, Any]:
+        """The native step's arguments by name. Arrays share this batch's memory."""
         count = len(self.owners)
-        return (
-            _view(self.tokens, np.int32),
-            _view(self.runs, np.int32).reshape(-1, 3),
-            _view(self.block_tables, np.int32),
-            _view(self.rows, np.int32).reshape(count, 5),
-            _view(self.parameters, np.float32).reshape(count, 6),
-            _view(self.seeds, np.uint64),
-            _view(self.positions, np.int64),
-            _view(self.history, np.int32),
-            _view(self.history_offsets, np.int32),
-            _view(self.bias_ids, np.int32),
-            _view(self.bias_values, np.float32),
-            _view(self.bias_offsets, np.int32),
-        )
+        return {
+            "tokens": _view(self.tokens, np.int32),
+            "runs": _view(self.runs, np.int32).reshape(-1, 3),
+            "block_tables": _view(self.block_tables, np.int32),
+            "rows": _view(self.rows, np.int32).reshape(count, 5),
+            "parameters": _view(self.parameters, np.float32).reshape(count, 6),
+            "seeds": _view(self.seeds, np.uint64),
+            "positions": _view(self.positions, np.int64),
+            "history": _view(self.history, np.int32),
+            "history_offsets": _view(self.history_offsets, np.int32),
+            "bias_ids": _view(self.bias_ids, np.int32),
+            "bias_values": _view(self.bias_values, np.float32),
+            "bias_offsets": _view(self.bias_offsets, np.int32),
+            "width": self.width,
+        }
 
 
 def _parameters(params: SamplingParams) -> tuple[float, ...]:

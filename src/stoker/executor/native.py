@@ -95,7 +95,7 @@ class NativeExecutor:
     def submit(self, plan: StepPlan) -> StepHandle:
         started = time.perf_counter()
         batch = StepBatch.of(plan)
-        outputs = self.decoder.step(*batch.arrays(), batch.width)
+        outputs = self.decoder.step(**batch.arguments())
         slices = _results(plan, batch, *(output.tolist() for output in outputs))
         self._submitted += 1
         handle = StepHandle(self._submitted)

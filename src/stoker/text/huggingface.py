@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from stoker.errors import UnsupportedModel
-from stoker.text.vocabulary import BYTE, CONTROL, NORMAL, UNUSED, USER_DEFINED, Vocabulary
-from stoker.text.vocabulary import byte_level_bytes, is_byte_token, sentencepiece_bytes
+from stoker.text.vocabulary import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    UNUSED,
+    USER_DEFINED,
+    Vocabulary,
+    byte_level_bytes,
+    is_byte_token,
+    sentencepiece_bytes,
+)
 
 
 def vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
@@ -27,7 +36,7 @@ def vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
         token_bytes=(byte_level_bytes if byte_level else sentencepiece_bytes)(tokens, types),
         byte_level=byte_level,
         bos_token_id=index.get(_content(config.get("bos_token"))),
-        adds_bos=bool(config.get("add_bos_token", "llama" in str(config.get("tokenizer_class")).lower())),
+        adds_bos=bool(config.get("add_bos_token", _of_llama(config))),
         adds_space_prefix=False,
         eos_token_ids=_ends(metadata, index, config),
     )
@@ -49,7 +58,7 @@ def chat_template(metadata: Mapping[str, Any]) -> str | None:
     if isinstance(template, list):  # several, by name
         named = {entry["name"]: entry["template"] for entry in template}
         template = named.get("default")
-    return template
+    return template if isinstance(template, str) else None
 
 
 def _tokens(vocab: Mapping[str, int], added: list[dict[str, Any]]) -> tuple[list[str], list[int]]:
@@ -65,11 +74,18 @@ def _tokens(vocab: Mapping[str, int], added: list[dict[str, Any]]) -> tuple[list
     return tokens, types
 
 
+def _of_llama(config: Mapping[str, Any]) -> bool:
+    """Llama's own tokenizer class begins every text with its first token unless told not to."""
+    return "llama" in str(config.get("tokenizer_class")).lower()
+
+
 def _content(token: Any) -> str:
     return str(token.get("content", "")) if isinstance(token, dict) else str(token or "")
 
 
-def _ends(metadata: Mapping[str, Any], index: Mapping[str, int], config: Mapping[str, Any]) -> frozenset[int]:
+def _ends(
+    metadata: Mapping[str, Any], index: Mapping[str, int], config: Mapping[str, Any]
+) -> frozenset[int]:
     ends = {index[name] for name in [_content(config.get("eos_token"))] if name in index}
     for file in ("generation_config.json", "config.json"):
         value = metadata.get(file, {}).get("eos_token_id")

@@ -38,7 +38,8 @@ def load_text(path: Path, metadata: Mapping[str, Any], cache_folder: Path) -> Te
             source = _cached(cache_folder / "tokenizers", vocabulary, metadata)
         tokenizer = Tokenizer(vocabulary, source)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ModelFileError(path, f"its tokenizer is unusable ({type(error).__name__})") from None
+        kind = type(error).__name__
+        raise ModelFileError(path, f"its tokenizer is unusable ({kind})") from None
     return TextModel(tokenizer, _chat_template(metadata, tokenizer))
 
 
@@ -52,7 +53,9 @@ def _chat_template(metadata: Mapping[str, Any], tokenizer: Tokenizer) -> ChatTem
     bos = vocabulary.bos_token_id
     end = metadata.get("tokenizer.ggml.eos_token_id", min(vocabulary.eos_token_ids, default=None))
     spelled = [
-        vocabulary.tokens[token] if isinstance(token, int) and token < len(vocabulary.tokens) else ""
+        vocabulary.tokens[token]
+        if isinstance(token, int) and token < len(vocabulary.tokens)
+        else ""
         for token in (bos, end)
     ]
     return ChatTemplate(source, tokenizer, *spelled)

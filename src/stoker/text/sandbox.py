@@ -16,12 +16,14 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 ALLOWED_FILTERS = frozenset(
-    (
-        "abs bool capitalize count default d dictsort escape e first float indent int items join "
-        "last length list lower map max min reject rejectattr replace reverse round safe select "
-        "selectattr sort string sum title trim tojson unique upper"
-    ).split()
-)
+    [
+        "abs", "bool", "capitalize", "count", "default", "d", "dictsort", "escape", "e",
+        "first", "float", "indent", "int", "items", "join", "last", "length", "list",
+        "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round",
+        "safe", "select", "selectattr", "sort", "string", "sum", "title", "trim", "tojson",
+        "unique", "upper",
+    ]
+)  # fmt: skip
 GROWING_METHODS = frozenset(
     [
         "center",

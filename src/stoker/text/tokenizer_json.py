@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stoker.errors import UnsupportedModel
-from stoker.text.pretokenizers import recipe
+from stoker.text.pretokenizers import recipe, split_steps
 from stoker.text.vocabulary import CONTROL, SPACE, UNKNOWN, USER_DEFINED, Vocabulary
 
 
@@ -60,8 +60,8 @@ def _byte_level(metadata: Mapping[str, Any]) -> dict[str, Any]:
         raise UnsupportedModel("the file's tokenizer has no merges")
     how = recipe(str(metadata.get("tokenizer.ggml.pre", "default")))
     return {
-        "normalizer": how.normalizer,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": how.steps},
+        "normalizer": {"type": "NFC"} if how.composed else None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": split_steps(how)},
         "decoder": {
             "type": "ByteLevel",
             "add_prefix_space": True,
@@ -72,7 +72,7 @@ def _byte_level(metadata: Mapping[str, Any]) -> dict[str, Any]:
             "unk_token": None,
             "fuse_unk": False,
             "byte_fallback": False,
-            "ignore_merges": how.ignore_merges,
+            "ignore_merges": how.whole_words,
             "merges": [_pair(merge) for merge in merges],
         },
     }

@@ -15,9 +15,9 @@ from stoker.kernels.reference.activation import gated_activation, softcap
 from stoker.kernels.reference.attention import attention
 from stoker.kernels.reference.matmul import quantize_rows_int8, through_int8
 from stoker.kernels.reference.norm import rms_norm
-from stoker.kernels.reference.quantization import dequantize
 from stoker.kernels.reference.rope import rope
 from stoker.model.spec import Activation, RopeStyle
+from stoker.model.weights.dequantize import dequantize
 from stoker.model.weights.interface import BLOCK, TensorType
 
 KERNELS = available_kernels()

@@ -1,0 +1,310 @@
+"""Engines that are killed, stopped, stuck or orphaned (F02-F04, F12, F13, F22).
+
+Real processes over the fake executor, whose tokens are a function of the request alone, so a
+stream that went on wrongly after a restart shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.support import leaks
+
+from stoker import errors
+from stoker.core.ids import RequestId
+from stoker.core.output import FinishReason, TokenDelta
+from stoker.core.request import Request
+from stoker.core.sampling import SamplingParams
+from stoker.engine.client import EngineClient
+from stoker.engine.frames import EngineSettings
+from stoker.engine.interface import EngineState
+from stoker.executor.fake import FakeOptions, expected_tokens
+
+SLOW = EngineSettings(executor="fake", fake=FakeOptions(step_seconds=0.005))
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left_behind() -> AsyncIterator[None]:
+    before = leaks.snapshot()
+    yield
+    await asyncio.sleep(0)  # closed transports give their descriptors back in the next turn
+    await asyncio.sleep(0)
+    assert leaks.snapshot() == before
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def request(name: str, tokens: int = 60) -> Request:
+    prompt = tuple(name.encode())
+    return Request(
+        request_id=RequestId(name),
+        prompt_token_ids=prompt,
+        sampling=SamplingParams(max_tokens=tokens, seed=len(name)),
+    )
+
+
+def wanted(asked: Request) -> list[int]:
+    sampling = asked.sampling
+    return expected_tokens(asked.prompt_token_ids, sampling.seed, sampling.max_tokens)
+
+
+class Running:
+    """A stream being consumed, that says when it has so many tokens."""
+
+    def __init__(self, client: EngineClient, asked: Request) -> None:
+        self.asked = asked
+        self.tokens: list[int] = []
+        self.endings: list[TokenDelta] = []
+        self._grown = asyncio.Condition()
+        self.task = asyncio.create_task(self._consume(client))
+
+    async def _consume(self, client: EngineClient) -> None:
+        async for delta in client.submit(self.asked):
+            async with self._grown:
+                self.tokens += delta.token_ids
+                if delta.finish is not None:
+                    self.endings.append(delta)
+                self._grown.notify_all()
+
+    async def has(self, count: int) -> None:
+        async with self._grown:
+            await asyncio.wait_for(self._grown.wait_for(lambda: len(self.tokens) >= count), 20)
+
+    @property
+    def reason(self) -> FinishReason:
+        assert len(self.endings) == 1
+        assert self.endings[0].finish is not None
+        return self.endings[0].finish.reason
+
+
+async def started(**options: float) -> EngineClient:
+    client = EngineClient(SLOW, **options)  # type: ignore[arg-type]
+    await client.start()
+    return client
+
+
+def kill(client: EngineClient, how: int = signal.SIGKILL) -> None:
+    assert client.pid is not None
+    os.kill(client.pid, how)
+
+
+async def test_a_killed_engine_does_not_end_its_streams() -> None:
+    client = await started()
+    streams = [Running(client, request(f"stream {i}")) for i in range(6)]
+    for stream in streams:
+        await stream.has(10)
+    first = client.pid
+    kill(client)
+    await asyncio.gather(*(stream.task for stream in streams))
+    assert client.pid != first
+    for stream in streams:
+        assert stream.tokens == wanted(stream.asked)
+        assert stream.reason is FinishReason.LENGTH
+    await client.close()
+
+
+async def test_killed_twice_in_a_row() -> None:
+    client = await started()
+    stream = Running(client, request("twice", 120))
+    for progress in (10, 60):
+        await stream.has(progress)
+        kill(client)
+    await stream.task
+    assert stream.tokens == wanted(stream.asked)
+    assert client.num_restarts == 2
+    await client.close()
+
+
+async def test_a_request_that_arrives_during_a_restart_is_served() -> None:
+    client = await started()
+    stream = Running(client, request("before"))
+    await stream.has(5)
+    kill(client)
+    while client.state is not EngineState.RESTARTING:
+        await asyncio.sleep(0)
+    late = Running(client, request("during the restart"))
+    await asyncio.gather(stream.task, late.task)
+    assert late.tokens == wanted(late.asked)
+    await client.close()
+
+
+async def test_an_engine_killed_while_idle_is_replaced() -> None:
+    client = await started()
+    kill(client)
+    while client.state is not EngineState.RESTARTING:
+        await asyncio.sleep(0)
+    stream = Running(client, request("afterwards", 5))
+    await stream.task
+    assert stream.tokens == wanted(stream.asked)
+    await client.close()
+
+
+async def test_a_stopped_engine_is_noticed_and_replaced() -> None:
+    client = await started(stuck_after=0.6)
+    stream = Running(client, request("stopped"))
+    await stream.has(10)
+    kill(client, signal.SIGSTOP)
+    await asyncio.wait_for(stream.task, 20)
+    assert stream.tokens == wanted(stream.asked)
+    await client.close()
+
+
+async def test_a_step_that_never_ends_is_noticed() -> None:
+    settings = EngineSettings(executor="fake", fake=FakeOptions(step_seconds=3600))
+    client = EngineClient(settings, max_restarts=1, stuck_after=0.4)
+    await client.start()
+    stream = Running(client, request("stuck"))
+    await asyncio.wait_for(stream.task, 20)
+    assert stream.reason is FinishReason.ERROR
+    assert client.state is EngineState.STOPPED
+    await client.close()
+
+
+async def test_when_the_engine_dies_too_often_every_stream_ends_once() -> None:
+    client = await started(max_restarts=0)
+    streams = [Running(client, request(f"doomed {i}")) for i in range(3)]
+    for stream in streams:
+        await stream.has(3)
+    kill(client)
+    await asyncio.gather(*(stream.task for stream in streams))
+    for stream in streams:
+        assert stream.reason is FinishReason.ERROR
+        finish = stream.endings[0].finish
+        assert finish is not None
+        assert finish.error_code == "replica_lost"
+    with pytest.raises(errors.NoCapacity):
+        await anext(client.submit(request("too late")))
+    await client.close()
+
+
+async def test_draining_lets_running_streams_finish_and_refuses_new_ones() -> None:
+    client = await started()
+    stream = Running(client, request("running"))
+    await stream.has(3)
+    drained = asyncio.create_task(client.drain(20))
+    while client.state is not EngineState.DRAINING:
+        await asyncio.sleep(0)
+    with pytest.raises(errors.Draining):
+        await anext(client.submit(request("new")))
+    await drained
+    await stream.task
+    assert stream.tokens == wanted(stream.asked)
+    await client.close()
+
+
+async def test_a_drain_ends_what_outlasts_its_grace() -> None:
+    client = await started()
+    stream = Running(client, request("long", 4000))
+    await stream.has(3)
+    await client.drain(0.05)
+    await stream.task
+    assert stream.reason is FinishReason.ERROR
+    await client.close()
+
+
+async def test_closing_a_stream_early_returns_its_blocks() -> None:
+    client = await started()
+    deltas = client.submit(request("left alone", 4000))
+    await anext(deltas)
+    steps = client.load.num_steps
+    await deltas.aclose()  # type: ignore[attr-defined]
+    witness = Running(client, request("witness", 5))
+    await witness.task
+    assert client.load.used_blocks <= 1
+    assert client.load.num_steps <= steps + 3 + 5 + 1
+    await client.close()
+
+
+async def test_cancel_gives_one_ending() -> None:
+    client = await started()
+    stream = Running(client, request("cancelled", 4000))
+    await stream.has(3)
+    client.cancel(stream.asked.request_id)
+    client.cancel(stream.asked.request_id)
+    client.cancel(RequestId("nobody"))
+    await stream.task
+    assert stream.reason is FinishReason.CANCELLED
+    await client.close()
+
+
+async def test_a_request_that_can_never_fit_is_refused_at_once() -> None:
+    client = await started()
+    with pytest.raises(errors.ContextLengthExceeded, match="4096"):
+        await anext(client.submit(request("huge", 5000)))
+    await client.close()
+
+
+async def test_a_slow_consumer_holds_one_merged_delta() -> None:
+    client = await started()
+    slow = client.submit(request("slow", 40))
+    first = await anext(slow)
+    witness = Running(client, request("witness", 60))
+    await witness.task  # meanwhile the slow one finished in the engine
+    rest = await anext(slow)
+    assert [*first.token_ids, *rest.token_ids] == wanted(request("slow", 40))
+    assert rest.finish is not None
+    await slow.aclose()  # type: ignore[attr-defined]
+    await client.close()
+
+
+async def test_a_model_that_does_not_exist_fails_the_start_with_its_reason() -> None:
+    client = EngineClient(EngineSettings(model_path="/nonexistent/model.gguf"))
+    with pytest.raises(errors.SetupError, match="No such file"):
+        await client.start()
+    assert client.state is EngineState.STOPPED
+
+
+ORPHAN = """
+import asyncio
+from stoker.engine.client import EngineClient
+from stoker.engine.frames import EngineSettings
+
+async def main():
+    client = EngineClient(EngineSettings(executor="fake"))
+    await client.start()
+    print(client.pid, flush=True)
+    await asyncio.sleep(3600)
+
+asyncio.run(main())
+"""
+
+
+def test_an_engine_whose_front_is_killed_ends_by_itself() -> None:
+    front = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE)
+    assert front.stdout is not None
+    engine = int(front.stdout.readline())
+    watched = os.pidfd_open(engine)
+    front.kill()
+    front.wait()
+    front.stdout.close()
+    import select
+
+    ended, _, _ = select.select([watched], [], [], 5)
+    os.close(watched)
+    assert ended, "the engine outlived its front by five seconds"
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+async def test_the_front_decides_when_an_engine_ends(which: signal.Signals) -> None:
+    """A Ctrl-C in a terminal reaches the engine too; it must not die before its front drains."""
+    client = await started()
+    stream = Running(client, request("undisturbed"))
+    await stream.has(3)
+    kill(client, which)
+    await stream.task
+    assert stream.tokens == wanted(stream.asked)
+    assert client.num_restarts == 0
+    await client.close()
+
+
+async def test_the_socket_folder_is_private_and_gone_once_connected() -> None:
+    before = leaks.socket_folders()
+    client = await started()
+    assert leaks.socket_folders() == before
+    await client.close()
