@@ -199,7 +199,7 @@ def test_a_file_cut_short_while_open_is_an_error_not_a_signal(tmp_path: Path) ->
     model = open_model(path)
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
-    with pytest.raises(ModelFileError, match="cut short"):
+    with pytest.raises(ModelFileError, match=r"cut short|ends inside"):
         for name in model.weights.names():
             model.weights.read(name)
     model.close()
