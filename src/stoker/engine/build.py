@@ -52,6 +52,8 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
 
 def _native(settings: EngineSettings, progress: Progress) -> Made:
     model = open_model(Path(settings.model_path))
+    if settings.quantize is not None:
+        model = model.quantized(settings.quantize)
     options = NativeOptions(
         threads=settings.threads,
         kernels=settings.kernels,

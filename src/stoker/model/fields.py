@@ -7,6 +7,8 @@ from typing import Any
 
 from stoker.errors import ModelFileError
 
+MAX_TEXT = 256
+
 
 class Fields:
     """A mapping with a name for messages and an optional key prefix ("llama.").
@@ -49,14 +51,17 @@ class Fields:
         return float(value)
 
     def text(self, key: str, default: str | None = None) -> str:
+        """A short printable string, safe to show in one line."""
         value = self._get(key, default)
-        if not isinstance(value, str):
-            raise self.fail(key, "is not a string")
+        if not isinstance(value, str) or len(value) > MAX_TEXT or not value.isprintable():
+            raise self.fail(key, "is not a short printable string")
         return value
 
     def flag(self, key: str, default: bool) -> bool:
-        value = self._values.get(self._prefix + key, default)
-        return bool(value) if value is not None else default
+        value = self._values.get(self._prefix + key)
+        if value is not None and not isinstance(value, bool):
+            raise self.fail(key, "is neither true nor false")
+        return default if value is None else value
 
     def numbers(self, key: str) -> list[float]:
         """A list of finite positive numbers."""

@@ -5,8 +5,10 @@ Code in the folder is never looked at, and pickled weights are refused by name (
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,16 @@ from stoker.errors import ModelFileError
 from stoker.model.families.family import canonical_names
 from stoker.model.fields import Fields
 from stoker.model.load import Model
+from stoker.model.pickled import SAFE_FORMATS, refuse_pickled
 from stoker.model.registry import find_family
 from stoker.model.weights.interface import TensorInfo
 from stoker.model.weights.safetensors import SafetensorsFile
 from stoker.model.weights.shapes import check_shapes
 
-MAX_JSON_BYTES = 64 * 1024 * 1024
-PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+MAX_JSON_BYTES = 64 << 20
+INDEX = "model.safetensors.index.json"
+_SHARD_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,200}\.safetensors")
+MAX_TEMPLATE_BYTES = 1 << 20
 _IGNORED = ("rotary_emb.inv_freq", "lm_head.weight")
 """Tensors some checkpoints carry that a decoder does not need: tables it computes, and a second
 copy of a tied head."""
@@ -33,6 +38,16 @@ class FolderWeights:
         self._files = files
         self._home = {name: file for file in files for name in file.tensors}
         self._names = names
+
+    def stored(self) -> dict[str, TensorInfo]:
+        """Every tensor under the name it has in its shard. Raises ModelFileError for one in two."""
+        found: dict[str, TensorInfo] = {}
+        for file in self._files:
+            repeated = found.keys() & file.tensors.keys()
+            if repeated:
+                raise ModelFileError(file.path, f"tensor '{min(repeated)}' is in two shards")
+            found |= file.tensors
+        return found
 
     def names(self) -> Iterator[str]:
         return iter(self._names)
@@ -58,38 +73,51 @@ def open_folder(path: Path) -> Model:
     family = find_family(config.text("model_type"))
     spec = family.from_config(config)
     names = canonical_names(spec, family.hugging_face_names)
-    files = _open_shards(path)
+    weights = FolderWeights(_open_shards(path), names)
     try:
-        tensors: dict[str, TensorInfo] = {}
-        for file in files:
-            repeated = tensors.keys() & file.tensors.keys()
-            if repeated:
-                raise ModelFileError(file.path, f"tensor '{min(repeated)}' is in two shards")
-            tensors |= file.tensors
+        tensors = weights.stored()
         ignored = [name for name in tensors if name.endswith(_IGNORED)]
         check_shapes(path, spec, names, tensors, ignore=ignored)
+        return Model(path, spec, weights, _metadata(path))
     except BaseException:
-        for file in files:
-            file.close()
+        weights.close()
         raise
-    return Model(path, spec, FolderWeights(files, names), _metadata(path))
 
 
 def _open_shards(path: Path) -> list[SafetensorsFile]:
+    with contextlib.ExitStack() as opened:
+        files = []
+        for shard in _shards(path):
+            file = SafetensorsFile.open(shard)
+            opened.callback(file.close)
+            files.append(file)
+        opened.pop_all()
+    return files
+
+
+def _shards(path: Path) -> list[Path]:
+    """The files the index names; without an index, model.safetensors or every one there is."""
+    if (path / INDEX).is_file():
+        return _indexed(path)
+    if (path / "model.safetensors").is_file():
+        return [path / "model.safetensors"]
     found = sorted(path.glob("*.safetensors"))
     if not found:
-        pickled = [file.name for file in path.iterdir() if file.suffix in PICKLED]
-        reason = f"'{pickled[0]}' is pickled, which can run code" if pickled else "no weights in it"
-        raise ModelFileError(path, reason, hint="Only safetensors and GGUF files are opened.")
-    files: list[SafetensorsFile] = []
-    try:
-        for file in found:
-            files.append(SafetensorsFile.open(file))
-    except BaseException:
-        for opened in files:
-            opened.close()
-        raise
-    return files
+        refuse_pickled(sorted(path.iterdir()))
+        raise ModelFileError(path, "there are no weights in it", hint=SAFE_FORMATS)
+    return found
+
+
+def _indexed(path: Path) -> list[Path]:
+    table = read_json(path / INDEX).get("weight_map")
+    names = set(table.values()) if isinstance(table, dict) and _all_text(table.values()) else set()
+    if not names or not all(_SHARD_NAME.fullmatch(name) for name in names):
+        raise ModelFileError(path / INDEX, "does not map tensors to files of its folder")
+    return [path / name for name in sorted(names)]
+
+
+def _all_text(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _metadata(path: Path) -> dict[str, Any]:
@@ -100,7 +128,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     }
     template = path / "chat_template.jinja"
     if template.is_file():
-        metadata["chat_template.jinja"] = template.read_text(encoding="utf-8")
+        metadata["chat_template.jinja"] = _read_text(template)
     return metadata
 
 
@@ -117,3 +145,14 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelFileError(path, "is not a JSON object")
     return value
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_TEMPLATE_BYTES:
+            raise ModelFileError(path, f"is larger than {MAX_TEMPLATE_BYTES >> 20} MiB")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelFileError(path, error.strerror or "cannot be read") from None
+    except UnicodeDecodeError:
+        raise ModelFileError(path, "is not UTF-8") from None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stoker.errors import ModelFileError
+from stoker.errors import ConfigError, ModelFileError
 from stoker.model.families.family import GgufModel, canonical_names
+from stoker.model.families.rope import MAX_HEAD
 from stoker.model.fields import Fields
+from stoker.model.pickled import refuse_pickled
 from stoker.model.registry import find_family
 from stoker.model.spec import DecoderSpec
 from stoker.model.weights.gguf import GgufFile
 from stoker.model.weights.interface import TensorInfo, TensorType, Weights
+from stoker.model.weights.quantized import FORMATS, QuantizedWeights
 from stoker.model.weights.shapes import check_shapes
 
 
@@ -27,6 +30,18 @@ class Model:
     weights: Weights
     metadata: Mapping[str, Any]
     """GGUF metadata: tokenizer, chat template, names."""
+
+    def quantized(self, format_name: str) -> Model:
+        """This model with its matrices in a format of `quantized.FORMATS` as they are read.
+
+        Raises ConfigError for an unknown format. Closing either closes both.
+        """
+        kind = FORMATS.get(format_name)
+        if kind is None:
+            raise ConfigError(
+                f"there is no weight format '{format_name}'", hint=f"Formats: {', '.join(FORMATS)}."
+            )
+        return replace(self, weights=QuantizedWeights(self.weights, kind))
 
     def close(self) -> None:
         self.weights.close()
@@ -59,6 +74,11 @@ def open_model(path: Path) -> Model:
         from stoker.model.folder import open_folder
 
         return open_folder(path)
+    refuse_pickled([path])
+    if path.suffix == ".safetensors":
+        raise ModelFileError(
+            path, "is weights without a configuration", hint="Give the folder that holds it."
+        )
     return _open_gguf(path)
 
 
@@ -97,4 +117,6 @@ def _rope_factors(file: GgufFile) -> list[float] | None:
         return None
     if info.type is not TensorType.F32:
         raise ModelFileError(file.path, "tensor 'rope_freqs.weight' is not F32")
+    if info.rows * info.columns > MAX_HEAD:
+        raise ModelFileError(file.path, "tensor 'rope_freqs.weight' is larger than a head")
     return array.array("f", file.read(info.name)).tolist()

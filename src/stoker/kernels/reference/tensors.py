@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stoker.kernels.reference.arrays import Floats
-from stoker.kernels.reference.quantization import dequantize
+from stoker.model.weights.dequantize import dequantize
 from stoker.model.weights.interface import TensorType, Weights
 
 DENSE = frozenset({TensorType.F32, TensorType.F16, TensorType.BF16})

@@ -8,6 +8,7 @@ from stoker.model.fields import Fields
 from stoker.model.spec import Activation, DecoderSpec, LayerSpec, RopeSpec, RopeStyle
 
 LOCAL_BASE = 10_000.0
+MAX_LAYERS = 1024
 PATTERN = 6
 """Every sixth layer sees everything; the others see a window and use the local rope base."""
 
@@ -18,20 +19,30 @@ _NAMES = HUGGING_FACE_NAMES | {
 }
 
 
+BIG_LAYERS = 62
+"""Layers of the 27B model, the only released one whose attention is not scaled by its head size."""
+
+
 def _layers(
-    count: int, everywhere: RopeSpec, nearby: RopeSpec, window: int, pattern: int
+    sees_all: list[bool], everywhere: RopeSpec, nearby: RopeSpec, window: int
 ) -> tuple[LayerSpec, ...]:
     full = LayerSpec(rope=everywhere)
     local = LayerSpec(rope=nearby, window=window)
-    return tuple(full if (i + 1) % pattern == 0 else local for i in range(count))
+    return tuple(full if everything else local for everything in sees_all)
+
+
+def _every(pattern: int, count: int) -> list[bool]:
+    return [(i + 1) % pattern == 0 for i in range(count)]
 
 
 def _from_gguf(model: GgufModel) -> DecoderSpec:
     fields = model.fields
     hidden = fields.integer("embedding_length")
     heads = fields.integer("attention.head_count")
-    dim = fields.integer("attention.key_length", 256)
-    base = fields.number("rope.freq_base", 1_000_000.0)
+    dim = fields.integer("attention.key_length", 256, most=rope.MAX_HEAD)
+    rope.dimensions(fields, "attention.key_length", dim)
+    count = fields.integer("block_count", most=MAX_LAYERS)
+    base = rope.base_of(fields, "rope.freq_base", 1_000_000.0)
     local = rope.rope(RopeStyle.HALVES, dim, rope.frequencies(LOCAL_BASE, dim))
     return DecoderSpec(
         family="gemma3",
@@ -42,16 +53,15 @@ def _from_gguf(model: GgufModel) -> DecoderSpec:
         num_kv_heads=fields.integer("attention.head_count_kv", heads),
         head_dim=dim,
         layers=_layers(
-            fields.integer("block_count", most=1024),
+            _every(PATTERN, count),
             rope.from_gguf(fields, RopeStyle.HALVES, dim, base, model.rope_factors),
             local,
             fields.integer("attention.sliding_window", 1024),
-            PATTERN,
         ),
         max_context=fields.integer("context_length"),
         norm_eps=fields.number("attention.layer_norm_rms_epsilon"),
-        # Files do not state it; every released size but the 27B scales by its head size.
-        attention_scale=dim**-0.5,
+        # Files do not state the scale.
+        attention_scale=(hidden / heads if count == BIG_LAYERS else dim) ** -0.5,
         qk_norm=True,
         post_norms=True,
         activation=Activation.GELU_TANH,
@@ -62,9 +72,9 @@ def _from_gguf(model: GgufModel) -> DecoderSpec:
 
 def _from_config(config: Fields) -> DecoderSpec:
     hidden = config.integer("hidden_size")
-    dim = config.integer("head_dim", 256)
-    local_base = config.number("rope_local_base_freq", LOCAL_BASE)
-    base = config.number("rope_theta", 1_000_000.0)
+    dim = config.integer("head_dim", 256, most=rope.MAX_HEAD)
+    rope.dimensions(config, "head_dim", dim)
+    everywhere, nearby = _ropes(config, dim)
     return DecoderSpec(
         family="gemma3",
         vocab_size=config.integer("vocab_size"),
@@ -74,11 +84,10 @@ def _from_config(config: Fields) -> DecoderSpec:
         num_kv_heads=config.integer("num_key_value_heads"),
         head_dim=dim,
         layers=_layers(
-            config.integer("num_hidden_layers", most=1024),
-            rope.from_config(config, RopeStyle.HALVES, dim, base),
-            rope.rope(RopeStyle.HALVES, dim, rope.frequencies(local_base, dim)),
+            _sees_all(config),
+            everywhere,
+            nearby,
             config.integer("sliding_window", 512),
-            config.integer("sliding_window_pattern", PATTERN),
         ),
         max_context=config.integer("max_position_embeddings"),
         norm_eps=config.number("rms_norm_eps", 1e-6),
@@ -90,6 +99,34 @@ def _from_config(config: Fields) -> DecoderSpec:
         embedding_scale=hidden**0.5,
         tied_head=config.flag("tie_word_embeddings", True),
     )
+
+
+def _sees_all(config: Fields) -> list[bool]:
+    count = config.integer("num_hidden_layers", most=MAX_LAYERS)
+    if not config.has("layer_types"):
+        return _every(config.integer("sliding_window_pattern", PATTERN), count)
+    kinds = config.texts("layer_types", [])
+    if len(kinds) != count or not set(kinds) <= {"full_attention", "sliding_attention"}:
+        raise config.fail("layer_types", "does not name one known kind for each layer")
+    return [kind == "full_attention" for kind in kinds]
+
+
+def _ropes(config: Fields, dim: int) -> tuple[RopeSpec, RopeSpec]:
+    """Of the layers that see everything, and of the others; only the former are ever scaled."""
+    newer = config.section("rope_parameters")
+    full = newer.section("full_attention") if newer else None
+    sliding = newer.section("sliding_attention") if newer else None
+    base = rope.base_of(full or config, "rope_theta", 1_000_000.0)
+    local_base = (
+        rope.base_of(sliding, "rope_theta", LOCAL_BASE)
+        if sliding
+        else rope.base_of(config, "rope_local_base_freq", LOCAL_BASE)
+    )
+    nearby = rope.rope(RopeStyle.HALVES, dim, rope.frequencies(local_base, dim))
+    if full is None:
+        return rope.from_config(config, RopeStyle.HALVES, dim, base), nearby
+    context = config.integer("max_position_embeddings")
+    return rope.from_scaling(full, RopeStyle.HALVES, dim, base, context), nearby
 
 
 GEMMA3 = Family("gemma3", _from_gguf, _from_config, GGUF_NAMES, _NAMES)

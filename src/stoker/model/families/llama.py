@@ -11,15 +11,20 @@ MAX_LAYERS = 1024
 
 
 def plain_gguf(
-    model: GgufModel, style: RopeStyle, *, qkv_bias: bool = False, qk_norm: bool = False
+    model: GgufModel,
+    family: str,
+    style: RopeStyle,
+    *,
+    qkv_bias: bool = False,
+    qk_norm: bool = False,
 ) -> DecoderSpec:
     """The fields that llama, qwen2 and qwen3 files share."""
     fields = model.fields
     hidden = fields.integer("embedding_length")
     heads = fields.integer("attention.head_count")
-    head_dim = fields.integer("attention.key_length", hidden // heads or 1)
-    base = fields.number("rope.freq_base", 10_000.0)
-    dim = fields.integer("rope.dimension_count", head_dim)
+    head_dim = fields.integer("attention.key_length", hidden // heads or 1, most=rope.MAX_HEAD)
+    base = rope.base_of(fields, "rope.freq_base", 10_000.0)
+    dim = rope.dimensions(fields, "rope.dimension_count", head_dim)
     layer = LayerSpec(
         rope=rope.from_gguf(fields, style, dim, base, model.rope_factors),
         window=fields.integer("attention.sliding_window")
@@ -27,7 +32,7 @@ def plain_gguf(
         else None,
     )
     return DecoderSpec(
-        family=fields.text("architecture", "llama"),
+        family=family,
         vocab_size=model.vocab_size,
         hidden_size=hidden,
         feed_forward_size=fields.integer("feed_forward_length"),
@@ -50,8 +55,8 @@ def plain_config(
     """The fields that llama, mistral, qwen2 and qwen3 configs share."""
     hidden = config.integer("hidden_size")
     heads = config.integer("num_attention_heads")
-    head_dim = config.integer("head_dim", hidden // heads or 1)
-    base = _rope_base(config)
+    head_dim = config.integer("head_dim", hidden // heads or 1, most=rope.MAX_HEAD)
+    base = rope.config_base(config, 10_000.0)
     layer = LayerSpec(
         rope=rope.from_config(config, RopeStyle.HALVES, head_dim, base), window=window
     )
@@ -73,15 +78,8 @@ def plain_config(
     )
 
 
-def _rope_base(config: Fields) -> float:
-    parameters = config.section("rope_parameters")
-    if parameters is not None and parameters.has("rope_theta"):
-        return parameters.number("rope_theta")
-    return config.number("rope_theta", 10_000.0)
-
-
 def _from_gguf(model: GgufModel) -> DecoderSpec:
-    return plain_gguf(model, RopeStyle.PAIRS)
+    return plain_gguf(model, "llama", RopeStyle.PAIRS)
 
 
 def _from_config(config: Fields) -> DecoderSpec:

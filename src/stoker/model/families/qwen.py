@@ -17,7 +17,7 @@ def _window(config: Fields) -> int | None:
 
 
 def _qwen2_gguf(model: GgufModel) -> DecoderSpec:
-    return plain_gguf(model, RopeStyle.HALVES, qkv_bias=True)
+    return plain_gguf(model, "qwen2", RopeStyle.HALVES, qkv_bias=True)
 
 
 def _qwen2_config(config: Fields) -> DecoderSpec:
@@ -25,7 +25,7 @@ def _qwen2_config(config: Fields) -> DecoderSpec:
 
 
 def _qwen3_gguf(model: GgufModel) -> DecoderSpec:
-    return plain_gguf(model, RopeStyle.HALVES, qk_norm=True)
+    return plain_gguf(model, "qwen3", RopeStyle.HALVES, qk_norm=True)
 
 
 def _qwen3_config(config: Fields) -> DecoderSpec:

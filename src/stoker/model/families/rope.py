@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from stoker.model.fields import Fields
 from stoker.model.spec import RopeSpec, RopeStyle
+
+YARN_FAST, YARN_SLOW = 32.0, 1.0
+"""Turns over the original context between which frequencies go over from kept to stretched."""
+MAX_HEAD = 4096
+"""Most elements of a head; no model comes near it."""
+
+
+def base_of(fields: Fields, key: str, default: float) -> float:
+    """Raises ModelFileError for a base that is not greater than one."""
+    found = fields.number(key, default)
+    if found <= 1:
+        raise fields.fail(key, "is not greater than one")
+    return found
+
+
+def config_base(config: Fields, default: float) -> float:
+    """`rope_theta` of a Hugging Face config, where newer or older versions put it."""
+    newer = config.section("rope_parameters")
+    return base_of(newer if newer and newer.has("rope_theta") else config, "rope_theta", default)
+
+
+def dimensions(fields: Fields, key: str, head_dim: int) -> int:
+    """How many elements of a head are rotated; all unless the file says otherwise."""
+    dim = fields.integer(key, head_dim, most=MAX_HEAD)
+    if dim % 2 or dim > head_dim:
+        raise fields.fail(key, f"is not an even number up to {head_dim}")
+    return dim
 
 
 def frequencies(base: float, dim: int) -> list[float]:
@@ -29,6 +57,8 @@ def llama3(plain: list[float], scaling: Fields) -> list[float]:
     factor = scaling.number("factor")
     low = scaling.number("low_freq_factor", 1.0)
     high = scaling.number("high_freq_factor", 4.0)
+    if high <= low:
+        raise scaling.fail("high_freq_factor", "is not greater than low_freq_factor")
     original = scaling.integer("original_max_position_embeddings", 8192)
     scaled = []
     for frequency in plain:
@@ -38,43 +68,65 @@ def llama3(plain: list[float], scaling: Fields) -> list[float]:
     return scaled
 
 
-def yarn(
-    plain: list[float], factor: float, original: int, base: float
-) -> tuple[list[float], float]:
-    """Peng et al. 2023 with its default betas; returns frequencies and the attention factor."""
-    dim = 2 * len(plain)
+@dataclass(frozen=True, slots=True)
+class Yarn:
+    """The numbers of YaRN (Peng et al. 2023)."""
 
-    def dimension_of(turns: float) -> float:
-        return dim * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(base))
+    factor: float
+    original: int
+    """Context the model was first trained with."""
+    fast: float
+    slow: float
+    attention_factor: float | None
+    """None: what the paper recommends for the factor."""
 
-    low = max(0.0, math.floor(dimension_of(32.0)))
-    high = min(dim - 1.0, math.ceil(dimension_of(1.0)))
-    scaled = []
-    for i, frequency in enumerate(plain):
-        ramp = min(1.0, max(0.0, (i - low) / max(high - low, 0.001)))
-        scaled.append(frequency * (1 - ramp) + frequency / factor * ramp)
-    return scaled, 0.1 * math.log(factor) + 1.0
+    def apply(self, plain: list[float], base: float) -> tuple[list[float], float]:
+        """Scaled frequencies, and the factor on cos and sin. `base` is greater than 1."""
+        dim = 2 * len(plain)
+
+        def dimension_of(turns: float) -> float:
+            return dim * math.log(self.original / (turns * 2 * math.pi)) / (2 * math.log(base))
+
+        low = max(0.0, math.floor(dimension_of(self.fast)))
+        high = min(dim - 1.0, math.ceil(dimension_of(self.slow)))
+        scaled = []
+        for i, frequency in enumerate(plain):
+            ramp = min(1.0, max(0.0, (i - low) / max(high - low, 0.001)))
+            scaled.append(frequency * (1 - ramp) + frequency / self.factor * ramp)
+        usual = max(1.0, 0.1 * math.log(self.factor) + 1.0)
+        return scaled, usual if self.attention_factor is None else self.attention_factor
 
 
 def from_config(config: Fields, style: RopeStyle, dim: int, base: float) -> RopeSpec:
     """The rope of a Hugging Face config: `rope_scaling`, or `rope_parameters` in newer files."""
-    plain = frequencies(base, dim)
     scaling = config.section("rope_scaling") or config.section("rope_parameters")
     if scaling is None:
-        return rope(style, dim, plain)
+        return rope(style, dim, frequencies(base, dim))
+    return from_scaling(scaling, style, dim, base, config.integer("max_position_embeddings"))
+
+
+def from_scaling(
+    scaling: Fields, style: RopeStyle, dim: int, base: float, context: int
+) -> RopeSpec:
+    plain = frequencies(base, dim)
     kind = scaling.text("rope_type", scaling.text("type", "default"))
     if kind == "default":
         return rope(style, dim, plain)
     if kind == "linear":
-        return rope(style, dim, [f / scaling.number("factor") for f in plain])
+        factor = scaling.number("factor")
+        return rope(style, dim, [f / factor for f in plain])
     if kind == "llama3":
         return rope(style, dim, llama3(plain, scaling))
     if kind == "yarn":
-        original = scaling.integer(
-            "original_max_position_embeddings", config.integer("max_position_embeddings")
+        numbers = Yarn(
+            factor=scaling.number("factor"),
+            original=scaling.integer("original_max_position_embeddings", context),
+            fast=scaling.number("beta_fast", YARN_FAST),
+            slow=scaling.number("beta_slow", YARN_SLOW),
+            attention_factor=_optional(scaling, "attention_factor"),
         )
-        return rope(style, dim, *yarn(plain, scaling.number("factor"), original, base))
-    raise config.fail("rope_scaling", f"of type '{kind}' is not supported")
+        return rope(style, dim, *numbers.apply(plain, base))
+    raise scaling.fail("rope_type", f"'{kind}' is not supported")
 
 
 def from_gguf(
@@ -83,7 +135,7 @@ def from_gguf(
     """The rope of GGUF metadata. `factors` are those of the file's rope_freqs tensor, if any."""
     plain = frequencies(base, dim)
     if factors is not None:
-        if len(factors) != len(plain) or any(not factor > 0 for factor in factors):
+        if len(factors) != len(plain) or any(not 0 < factor < 1e30 for factor in factors):
             raise fields.fail("rope_freqs", "does not match the rope dimensions")
         return rope(style, dim, [f / factor for f, factor in zip(plain, factors, strict=True)])
     kind = fields.text("rope.scaling.type", "none")
@@ -93,8 +145,18 @@ def from_gguf(
     if kind == "linear":
         return rope(style, dim, [f / factor for f in plain])
     if kind == "yarn":
-        original = fields.integer(
-            "rope.scaling.original_context_length", fields.integer("context_length")
+        numbers = Yarn(
+            factor=factor,
+            original=fields.integer(
+                "rope.scaling.original_context_length", fields.integer("context_length")
+            ),
+            fast=fields.number("rope.scaling.yarn_beta_fast", YARN_FAST),
+            slow=fields.number("rope.scaling.yarn_beta_slow", YARN_SLOW),
+            attention_factor=_optional(fields, "rope.scaling.attn_factor"),
         )
-        return rope(style, dim, *yarn(plain, factor, original, base))
+        return rope(style, dim, *numbers.apply(plain, base))
     raise fields.fail("rope.scaling.type", f"'{kind}' is not supported")
+
+
+def _optional(fields: Fields, key: str) -> float | None:
+    return fields.number(key) if fields.has(key) else None

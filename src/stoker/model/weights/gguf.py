@@ -3,24 +3,22 @@
 A model file is untrusted input. Every count and offset is compared with the file's length before
 anything is read or allocated, and any defect is a ModelFileError naming the file and the reason.
 Tensors are read with pread, not mapped: a file cut short while serving is an error, not a signal
-(docs/decisions/0003-read-not-map.md).
+(docs/decisions/0004-read-not-map.md).
 """
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from stoker.errors import ModelFileError
+from stoker.model.pickled import looks_pickled
+from stoker.model.weights.file import ModelFile
 from stoker.model.weights.gguf_metadata import EndOfHeader, FormatError, MetadataReader, Value
 from stoker.model.weights.interface import BLOCK, TensorInfo, TensorType
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -42,64 +40,50 @@ class _Extent:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    metadata: dict[str, Value]
+    spans: dict[str, tuple[int, int]]
+    extents: dict[str, _Extent]
+
+
 class GgufFile:
     """An open, checked GGUF file. Close it when done, or use it as a context manager."""
 
-    def __init__(
-        self,
-        path: Path,
-        descriptor: int,
-        metadata: Mapping[str, Value],
-        extents: dict[str, _Extent],
-    ) -> None:
-        self.path = path
-        self.metadata = metadata
+    def __init__(self, file: ModelFile, header: _Header) -> None:
+        self.path = file.path
+        self.metadata: Mapping[str, Value] = MappingProxyType(header.metadata)
         self.tensors: Mapping[str, TensorInfo] = MappingProxyType(
-            {name: extent.info for name, extent in extents.items()}
+            {name: extent.info for name, extent in header.extents.items()}
         )
-        self._extents = extents
-        self._descriptor: int | None = descriptor
+        self._header = header
+        self._file = file
 
     @classmethod
     def open(cls, path: Path) -> GgufFile:
         """Parses the header and checks every extent. Raises ModelFileError for any defect."""
+        file = ModelFile(path)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise ModelFileError(path, error.strerror or "cannot be opened") from None
-        try:
-            metadata, extents = _read_header(descriptor)
+            return cls(file, _read_header(file))
         except FormatError as error:
-            os.close(descriptor)
+            file.close()
             raise ModelFileError(path, str(error)) from None
-        except OSError as error:
-            os.close(descriptor)
-            raise ModelFileError(path, error.strerror or "cannot be read") from None
         except BaseException:
-            os.close(descriptor)
+            file.close()
             raise
-        return cls(path, descriptor, MappingProxyType(metadata), extents)
 
     def read(self, name: str) -> bytes:
         """A tensor's bytes. Raises KeyError for an unknown name, ModelFileError if cut short."""
-        extent = self._extents[name]
-        if self._descriptor is None:
-            raise ModelFileError(self.path, "the file is closed")
-        wanted = extent.info.num_bytes
-        pieces = []
-        done = 0
-        while done < wanted:
-            piece = os.pread(self._descriptor, wanted - done, extent.offset + done)
-            if not piece:
-                raise ModelFileError(self.path, f"tensor '{name}' is cut short")
-            pieces.append(piece)
-            done += len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        extent = self._header.extents[name]
+        return self._file.read(extent.offset, extent.info.num_bytes, f"tensor '{name}'")
+
+    def record(self, key: str) -> bytes:
+        """A metadata entry as the file has it: key, type and value. Raises KeyError."""
+        start, end = self._header.spans[key]
+        return self._file.read(start, end - start, f"metadata '{key}'")
 
     def close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._file.close()
 
     def __enter__(self) -> GgufFile:
         return self
@@ -108,22 +92,22 @@ class GgufFile:
         self.close()
 
 
-def _read_header(descriptor: int) -> tuple[dict[str, Value], dict[str, _Extent]]:
-    file_size = os.fstat(descriptor).st_size
+def _read_header(file: ModelFile) -> _Header:
     for size in HEADER_SIZES:
-        header = os.pread(descriptor, min(size, file_size), 0)
+        beginning = file.read(0, min(size, file.size), "its header")
         try:
-            return _parse(header, file_size)
+            return _parse(beginning, file.size)
         except EndOfHeader:
-            if size >= file_size:
+            if size >= file.size:
                 raise
-    raise FormatError(f"the header is longer than {HEADER_SIZES[-1] >> 20} MiB")
+    raise FormatError(f"the header claims more than {HEADER_SIZES[-1] >> 20} MiB")
 
 
-def _parse(header: bytes, file_size: int) -> tuple[dict[str, Value], dict[str, _Extent]]:
+def _parse(header: bytes, file_size: int) -> _Header:
     reader = MetadataReader(header)
     if reader.take(4) != MAGIC:
-        raise FormatError("not a GGUF file")
+        pickled = " but a pickle, which could run code" if looks_pickled(header) else ""
+        raise FormatError(f"not a GGUF file{pickled}")
     version = reader.u32()
     if version not in VERSIONS:
         raise FormatError(f"GGUF version {version} is not supported (2 and 3 are)")
@@ -133,7 +117,8 @@ def _parse(header: bytes, file_size: int) -> tuple[dict[str, Value], dict[str, _
     alignment = _alignment(metadata)
     records = [_tensor_record(reader) for _ in range(num_tensors)]
     data_start = -(-reader.position // alignment) * alignment
-    return metadata, _place(records, data_start, alignment, file_size)
+    extents = _place(records, data_start, alignment, file_size)
+    return _Header(metadata, reader.spans, extents)
 
 
 def _alignment(metadata: dict[str, Value]) -> int:

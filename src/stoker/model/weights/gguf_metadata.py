@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import re
 import struct
 import sys
 from collections.abc import Sequence
@@ -10,8 +11,10 @@ from typing import TypeAlias
 
 Value: TypeAlias = "bool | int | float | str | Sequence[Value]"
 
-MAX_KEY_BYTES = 256
 MAX_ARRAY_DEPTH = 4
+MAX_ELEMENTS = 1 << 22
+"""Values in an array. The largest vocabularies have a quarter of a million tokens."""
+_KEY = re.compile(r"[\x21-\x7e]{1,256}")
 _BOOL, _STRING, _ARRAY = 7, 8, 9
 _SCALARS = {
     0: "B",
@@ -42,6 +45,8 @@ class MetadataReader:
     def __init__(self, buffer: bytes) -> None:
         self._buffer = buffer
         self.position = 0
+        self.spans: dict[str, tuple[int, int]] = {}
+        """Where each metadata entry begins and ends, its key and type included."""
 
     def take(self, size: int) -> bytes:
         end = self.position + size
@@ -70,16 +75,21 @@ class MetadataReader:
     def metadata(self, count: int) -> dict[str, Value]:
         values: dict[str, Value] = {}
         for _ in range(count):
+            start = self.position
             key = self.string()
-            if not key or len(key) > MAX_KEY_BYTES:
-                raise FormatError("a metadata key is empty or too long")
+            if not _KEY.fullmatch(key):
+                raise FormatError("a metadata key is empty, too long or not printable")
             if key in values:
                 raise FormatError(f"metadata key '{key}' appears twice")
             values[key] = self._value(self.u32(), depth=0)
+            self.spans[key] = (start, self.position)
         return values
 
     def _length(self, what: str) -> int:
         return self.count(len(self._buffer), 1, what)
+
+    def _elements(self, smallest: int) -> int:
+        return self.count(MAX_ELEMENTS, smallest, "array elements")
 
     def _value(self, kind: int, depth: int) -> Value:
         if kind in _SCALARS:
@@ -107,12 +117,11 @@ class MetadataReader:
             return self._scalar_array(_SCALARS[kind])
         if kind == _STRING:
             return self._string_array()
-        count = self._length("array elements")
-        return [self._value(kind, depth) for _ in range(count)]
+        return [self._value(kind, depth) for _ in range(self._elements(1))]
 
     def _scalar_array(self, code: str) -> Sequence[Value]:
         size = struct.calcsize("<" + code)
-        count = self.count(len(self._buffer), size, "array elements")
+        count = self._elements(size)
         # `array` item sizes are the platform's; long is the one that differs, hence I and Q only.
         values = array.array(code, self.take(count * size))
         if sys.byteorder == "big":
@@ -121,7 +130,7 @@ class MetadataReader:
 
     def _string_array(self) -> Sequence[Value]:
         """A vocabulary has hundreds of thousands of these: one loop, no calls but decode."""
-        count = self.count(len(self._buffer), 8, "strings")
+        count = self._elements(8)
         buffer, position, end = self._buffer, self.position, len(self._buffer)
         read_length = struct.Struct("<Q").unpack_from
         strings: list[str] = []

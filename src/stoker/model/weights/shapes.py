@@ -43,6 +43,8 @@ def check_shapes(
 ) -> None:
     """`names` maps canonical names to the file's. Raises ModelFileError for a missing, misshapen
     or unexpected tensor: an unexpected one means that we would compute a different model."""
+    if spec.num_heads % spec.num_kv_heads:
+        raise ModelFileError(path, "the number of heads is not a multiple of key-value heads")
     for canonical, name in names.items():
         info = tensors.get(name)
         if info is None:

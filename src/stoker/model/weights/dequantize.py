@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from stoker.kernels.reference.arrays import Floats
 from stoker.model.weights.interface import BLOCK, TensorType
 
+Floats = NDArray[np.float32]
 Blocks = NDArray[np.uint8]
 """[blocks][bytes of a block]"""
 
@@ -34,7 +34,7 @@ def _nibbles(packed: Blocks) -> NDArray[np.uint8]:
 
 
 def _fifth_bits(blocks: Blocks, at: int) -> NDArray[np.uint8]:
-    return np.unpackbits(blocks[:, at : at + 4], axis=1, bitorder="little") << 4
+    return np.unpackbits(blocks[:, at : at + 4], axis=1, bitorder="little") * np.uint8(16)
 
 
 def _f32(blocks: Blocks) -> Floats:
@@ -99,8 +99,9 @@ def _q4_k(blocks: Blocks) -> Floats:
 
 
 def _q5_k(blocks: Blocks) -> Floats:
-    bits = blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[None, :, None]
-    return _k_affine(blocks, _k_nibbles(blocks[:, 48:]) | ((bits & 1) << 4))
+    bits: Blocks = blocks[:, None, 16:48] >> np.arange(8, dtype=np.uint8)[None, :, None]
+    quants: Blocks = _k_nibbles(blocks[:, 48:]) | (bits & np.uint8(1)) * np.uint8(16)
+    return _k_affine(blocks, quants)
 
 
 def _q6_k(blocks: Blocks) -> Floats:
@@ -110,7 +111,8 @@ def _q6_k(blocks: Blocks) -> Floats:
     high = (blocks[:, 128:192].reshape(-1, 2, 1, 32) >> shifts) & 3
     quants = (nibbles | (high << 4)).reshape(-1, 16, 16).astype(np.float32) - 32
     scales = blocks[:, 192:208].view(np.int8).astype(np.float32)
-    return _half(blocks, 208)[:, :, None] * scales[:, :, None] * quants
+    values: Floats = _half(blocks, 208)[:, :, None] * scales[:, :, None] * quants
+    return values
 
 
 _DECODERS: dict[TensorType, Callable[[Blocks], Floats]] = {
