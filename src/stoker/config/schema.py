@@ -49,6 +49,11 @@ class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     header_bytes: Positive = 32 * 1024
     header_count: Positive = 100
+    header_seconds: Duration = 10.0
+    line_bytes: Positive = 8 * 1024
+    """Of the request line or one header."""
+    open_requests: Positive = 2048
+    """Being read or answered, streams included; beyond it new ones are refused with 429."""
     body_bytes: Positive = 2 * 1024 * 1024
     body_seconds: Duration = 30.0
     idle_seconds: Duration = 75.0

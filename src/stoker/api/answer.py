@@ -1,0 +1,126 @@
+"""Runs the choices of a request and writes the answer in a surface's shape, whole or streamed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+import msgspec
+
+from stoker.api.assembler import TextDelta
+from stoker.api.exchange import Exchange
+from stoker.api.failure import as_stoker_error
+from stoker.api.generation import Choice
+from stoker.api.openai.usage import Usage, UsageCounter
+from stoker.api.service import Service
+from stoker.api.sse import DONE, EventStream
+from stoker.core.output import TokenLogprobs
+from stoker.errors import DeadlineExceeded
+
+ENGINE_MARGIN = 1.0
+"""Seconds the engine has to report a passed deadline before we end the request ourselves."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A validated request."""
+
+    choices: tuple[Choice, ...]
+    num_prompt_tokens: int
+    choices_per_prompt: int
+    seconds: float
+
+
+class Collected:
+    """One finished choice."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        self.logprobs: list[TokenLogprobs] = []
+        self.prompt_logprobs: list[TokenLogprobs] = []
+        self.finish_reason = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    def add(self, delta: TextDelta) -> None:
+        self.pieces.append(delta.text)
+        self.logprobs += delta.logprobs
+        self.prompt_logprobs += delta.prompt_logprobs
+        self.finish_reason = delta.finish_reason or self.finish_reason
+
+
+class Shape(Protocol):
+    """How one surface spells an answer."""
+
+    def opening(self) -> bytes:
+        """Events before the first text."""
+        ...
+
+    def events(self, batch: Sequence[TextDelta]) -> bytes: ...
+
+    def closing(self, usage: Usage) -> bytes:
+        """Events after every choice has finished, before the end marker."""
+        ...
+
+    def whole(self, collected: Sequence[Collected], usage: Usage) -> bytes: ...
+
+
+class Answer:
+    def __init__(self, exchange: Exchange, service: Service, job: Job, shape: Shape) -> None:
+        self._exchange = exchange
+        self._service = service
+        self._job = job
+        self._shape = shape
+        self._usage = UsageCounter(job.num_prompt_tokens, len(job.choices), job.choices_per_prompt)
+
+    async def send(self, *, streamed: bool) -> None:
+        """Raises StokerError while nothing was sent yet, and ClientGone."""
+        if streamed:
+            stream = EventStream(self._exchange)
+            with self._service.metrics.open_streams.track_inprogress():
+                await self._exchange.while_connected(self._streamed(stream), stream.keep_alive)
+        else:
+            await self._exchange.while_connected(self._whole())
+
+    async def _whole(self) -> None:
+        collected = [Collected() for _ in self._job.choices]
+        try:
+            async with asyncio.timeout(self._job.seconds + ENGINE_MARGIN):
+                async with aclosing(self._service.generator.stream(self._job.choices)) as batches:
+                    async for batch in batches:
+                        self._usage.add(batch)
+                        for delta in batch:
+                            collected[delta.index].add(delta)
+        except TimeoutError:
+            raise DeadlineExceeded("the engine is late") from None
+        await self._exchange.respond(self._shape.whole(collected, self._usage.usage))
+
+    async def _streamed(self, stream: EventStream) -> None:
+        try:
+            async with asyncio.timeout(self._job.seconds + ENGINE_MARGIN):
+                await self._copy(stream)
+        except Exception as caught:
+            error = DeadlineExceeded("late") if isinstance(caught, TimeoutError) else caught
+            if not self._exchange.started:
+                raise error from None
+            public = as_stoker_error(error, self._exchange.request_id)
+            self._service.metrics.failed(public.code)
+            await stream.fail(public)
+
+    async def _copy(self, stream: EventStream) -> None:
+        unfinished = len(self._job.choices)
+        opening = self._shape.opening()
+        async with aclosing(self._service.generator.stream(self._job.choices)) as batches:
+            async for batch in batches:
+                self._usage.add(batch)
+                unfinished -= sum(delta.finish_reason is not None for delta in batch)
+                events = opening + self._shape.events(batch)
+                opening = b""
+                if not unfinished:
+                    break
+                if events:
+                    await stream.write(events)
+        await stream.finish(events + self._shape.closing(self._usage.usage) + DONE)

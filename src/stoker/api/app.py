@@ -1,0 +1,116 @@
+"""The ASGI application: gates, routes, and one place where every error becomes an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+
+from starlette.routing import Router
+
+from stoker.api.asgi import Receive, Scope, Send
+from stoker.api.body import ClientGone
+from stoker.api.exchange import Exchange
+from stoker.api.failure import as_stoker_error
+from stoker.api.gates import OPEN_PATHS, HostGate, KeyGate
+from stoker.api.progress import Progress
+from stoker.api.routes import operations, router
+from stoker.api.service import Service
+from stoker.config.schema import LimitsSection, ServerSection
+from stoker.engine.interface import Backend
+from stoker.errors import Overloaded
+from stoker.observe.metrics import Metrics
+from stoker.text.load import TextModel
+
+log = logging.getLogger("stoker.access")
+CLIENT_LEFT = 499
+"""nginx's number for a client that went away before its answer began; only in logs and metrics."""
+
+
+class Application:
+    """Raw ASGI. `idle` is set while no request is open: what a drain waits for."""
+
+    def __init__(self, service: Service, server: ServerSection) -> None:
+        self.service = service
+        self.open_requests = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._host_gate = HostGate(server)
+        self._key_gate = KeyGate(server)
+        self.progress = Progress(service.clock.monotonic())
+        self._router: Router = router(operations(service, self.progress))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        exchange = Exchange(
+            scope, receive, send, self.service.limits, f"req_{secrets.token_hex(12)}"
+        )
+        self.open_requests += 1
+        self.idle.clear()
+        try:
+            await self._serve(exchange)
+        finally:
+            self.open_requests -= 1
+            if not self.open_requests:
+                self.idle.set()
+            self._record(exchange)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            self._host_gate.check(exchange)
+            self._key_gate.check(exchange)
+            self._check_room(exchange)
+            exchange.scope["stoker.exchange"] = exchange
+            await self._router(exchange.scope, exchange.receive, exchange.send)
+        except ClientGone:
+            return
+        except Exception as caught:
+            error = as_stoker_error(caught, exchange.request_id)
+            self.service.metrics.failed(error.code)
+            if exchange.started:
+                raise  # the connection is broken off, which no client takes for an ending
+            await exchange.fail(error)
+
+    def _check_room(self, exchange: Exchange) -> None:
+        most = self.service.limits.open_requests
+        if self.open_requests > most and exchange.scope["path"] not in OPEN_PATHS:
+            raise Overloaded(f"{most} requests are open already", retry_after=1.0)
+
+    def _record(self, exchange: Exchange) -> None:
+        status = exchange.status or CLIENT_LEFT
+        self.service.metrics.responded(status)
+        log.info(
+            "%s %s %d",
+            exchange.scope["method"],
+            exchange.route,
+            status,
+            extra={
+                "request_id": exchange.request_id,
+                "seconds": round(time.monotonic() - exchange.arrived, 4),
+            },
+        )
+
+
+def create_app(
+    backend: Backend,
+    text: TextModel,
+    *,
+    name: str,
+    server: ServerSection,
+    limits: LimitsSection,
+    metrics: Metrics | None = None,
+) -> Application:
+    """The application that serves one model, under `name`. Nothing is started."""
+    chosen = metrics or Metrics(name)
+    service = Service(
+        name=name,
+        backend=backend,
+        text=text,
+        limits=limits,
+        metrics=chosen,
+        created=int(time.time()),
+    )
+    chosen.watch(lambda: backend.load, lambda: backend.num_restarts)
+    return Application(service, server)

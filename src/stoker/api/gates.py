@@ -1,0 +1,111 @@
+"""What a request must show before its route is even looked up: a known host, origin and key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+
+from stoker.api.exchange import Exchange
+from stoker.config.schema import ServerSection
+from stoker.errors import (
+    ConfigError,
+    InvalidApiKey,
+    InvalidRequest,
+    MisdirectedHost,
+    PermissionDenied,
+)
+
+OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
+"""Probes carry no key. Everything else needs one when one is set."""
+
+_HOST = re.compile(
+    r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})))(?::\d{1,5})?"
+)
+
+
+class HostGate:
+    """Refuses names a browser was tricked into (rebinding), and pages of other sites.
+
+    A literal address cannot be rebound, so when all addresses are listened on, any is accepted.
+    """
+
+    def __init__(self, server: ServerSection) -> None:
+        self._names = {"localhost", server.host.lower(), *map(str.lower, server.allowed_hosts)}
+        self._any_address = server.host in ("0.0.0.0", "::")  # noqa: S104
+
+    def check(self, exchange: Exchange) -> None:
+        host = exchange.header(b"host")
+        if not host:
+            raise InvalidRequest("the Host header is missing")
+        if not self._known(_hostname(host)):
+            raise MisdirectedHost("this server does not answer to that host name")
+        origin = exchange.header(b"origin")
+        if origin is not None and not self._known(_origin_name(origin)):
+            raise PermissionDenied(
+                "pages of that origin may not call this server",
+                hint="Add the origin's host name to server.allowed_hosts.",
+            )
+
+    def _known(self, name: str | None) -> bool:
+        if name is None:
+            return False
+        if name in self._names:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or self._any_address
+
+
+def _hostname(value: str) -> str | None:
+    match = _HOST.fullmatch(value)
+    return (match.group(1) or match.group(2)).lower() if match else None
+
+
+def _origin_name(origin: str) -> str | None:
+    scheme, separator, rest = origin.partition("://")
+    return _hostname(rest) if separator and scheme in ("http", "https") else None
+
+
+class KeyGate:
+    """Compares digests in constant time, so neither length nor prefix of the key shows."""
+
+    def __init__(self, server: ServerSection) -> None:
+        self._digest = None if server.api_key is None else _digest(server.api_key.encode())
+
+    def check(self, exchange: Exchange) -> None:
+        if self._digest is None or exchange.scope["path"] in OPEN_PATHS:
+            return
+        values = exchange.headers(b"authorization")
+        if not values:
+            raise InvalidApiKey("no API key was sent")
+        scheme, _, key = values[0].partition(b" ")
+        right = hmac.compare_digest(_digest(key.strip()), self._digest)
+        if len(values) > 1 or scheme.lower() != b"bearer" or not right:
+            raise InvalidApiKey("the API key is not valid")
+
+
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(key).digest()
+
+
+def check_exposure(server: ServerSection) -> None:
+    """Refuses to serve other machines without a key. Raises ConfigError."""
+    if server.api_key is None and not _is_loopback(server.host):
+        raise ConfigError(
+            f"server.host {server.host} can be reached from other machines, and no API key is set",
+            param="server.api_key",
+            hint="Set server.api_key, or listen on 127.0.0.1.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,128 @@
+"""A chat answer on the wire: one object, or chunks built around a prefix computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stoker.api.answer import Collected
+from stoker.api.assembler import TextDelta
+from stoker.api.openai.chat_schema import (
+    AnswerMessage,
+    ChatChoice,
+    ChatCompletion,
+    ChatLogprobs,
+    ContentLogprob,
+    TopLogprob,
+)
+from stoker.api.openai.job import Identity
+from stoker.api.openai.token_text import finite, token_text
+from stoker.api.openai.usage import Usage
+from stoker.api.sse import json_text, one_line
+from stoker.core.ids import TokenId
+from stoker.core.output import TokenLogprobs
+from stoker.text.tokenizer import Tokenizer
+
+
+class ChatShape:
+    def __init__(
+        self,
+        identity: Identity,
+        tokenizer: Tokenizer,
+        num_choices: int,
+        *,
+        with_logprobs: bool,
+        with_usage: bool,
+    ) -> None:
+        self._identity = identity
+        self._tokenizer = tokenizer
+        self._with_logprobs = with_logprobs
+        self._with_usage = with_usage
+        head = {
+            "id": identity.id,
+            "object": "chat.completion.chunk",
+            "created": identity.created,
+            "model": identity.model,
+            "system_fingerprint": identity.fingerprint,
+        }
+        self._head = b"data: " + one_line(msgspec.json.encode(head))[:-1] + b',"choices":['
+        self._tail = b'],"usage":null}\n\n' if with_usage else b"]}\n\n"
+        self._content = [
+            self._head + b'{"index":%d,"delta":{"content":' % index for index in range(num_choices)
+        ]
+
+    # --- streamed ---------------------------------------------------------------------------
+
+    def opening(self) -> bytes:
+        return b"".join(
+            head + b'"","role":"assistant"},"logprobs":null,"finish_reason":null}' + self._tail
+            for head in self._content
+        )
+
+    def events(self, batch: Sequence[TextDelta]) -> bytes:
+        return b"".join(
+            (self._text(delta) if delta.text or delta.logprobs else b"")
+            + (self._end(delta) if delta.finish_reason is not None else b"")
+            for delta in batch
+        )
+
+    def closing(self, usage: Usage) -> bytes:
+        if not self._with_usage:
+            return b""
+        return self._head + b'],"usage":' + msgspec.json.encode(usage) + b"}\n\n"
+
+    def _text(self, delta: TextDelta) -> bytes:
+        logprobs = one_line(msgspec.json.encode(self._logprobs(delta.logprobs)))
+        return b"".join(
+            (
+                self._content[delta.index],
+                json_text(delta.text),
+                b'},"logprobs":',
+                logprobs,
+                b',"finish_reason":null}',
+                self._tail,
+            )
+        )
+
+    def _end(self, delta: TextDelta) -> bytes:
+        reason = msgspec.json.encode(delta.finish_reason)
+        middle = b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":' % delta.index
+        return self._head + middle + reason + b"}" + self._tail
+
+    # --- whole ------------------------------------------------------------------------------
+
+    def whole(self, collected: Sequence[Collected], usage: Usage) -> bytes:
+        choices = [
+            ChatChoice(
+                index, AnswerMessage(one.text), self._logprobs(one.logprobs), one.finish_reason
+            )
+            for index, one in enumerate(collected)
+        ]
+        return msgspec.json.encode(
+            ChatCompletion(
+                id=self._identity.id,
+                created=self._identity.created,
+                model=self._identity.model,
+                system_fingerprint=self._identity.fingerprint,
+                choices=choices,
+                usage=usage,
+            )
+        )
+
+    def _logprobs(self, logprobs: Sequence[TokenLogprobs]) -> ChatLogprobs | None:
+        if not self._with_logprobs:
+            return None
+        return ChatLogprobs([self._entry(entry) for entry in logprobs])
+
+    def _entry(self, entry: TokenLogprobs) -> ContentLogprob:
+        chosen = self._top(entry.token_id, entry.logprob)
+        top = [self._top(token, logprob) for token, logprob in entry.top]
+        return ContentLogprob(chosen.token, chosen.logprob, chosen.bytes, top)
+
+    def _top(self, token: TokenId, logprob: float) -> TopLogprob:
+        return TopLogprob(
+            token_text(self._tokenizer, token),
+            finite(logprob),
+            list(self._tokenizer.token_bytes(token)),
+        )

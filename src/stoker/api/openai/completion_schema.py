@@ -1,0 +1,53 @@
+"""The wire records of POST /v1/completions."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from stoker.api.openai.fields import Count, SamplingFields
+from stoker.api.openai.usage import Usage
+
+
+class CompletionRequest(SamplingFields, kw_only=True):
+    prompt: str | list[str | int | list[int]]
+    """A text, several texts, token ids, or several lists of them."""
+    echo: bool | None = None
+    logprobs: Count | None = None
+    suffix: object = None
+    best_of: object = None
+    response_format: object = None
+
+    REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
+        **SamplingFields.REFUSED,
+        "suffix": ("",),
+        "best_of": (1,),
+        "response_format": ({"type": "text"},),
+    }
+
+
+class CompletionLogprobs(msgspec.Struct, frozen=True):
+    """Parallel lists. The first prompt token, when echoed, has no log probability."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    top_logprobs: list[dict[str, float] | None]
+    text_offset: list[int]
+
+
+class CompletionChoice(msgspec.Struct, frozen=True):
+    index: int
+    text: str
+    logprobs: CompletionLogprobs | None
+    finish_reason: str | None
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    object: Literal["text_completion"] = "text_completion"
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[CompletionChoice]
+    usage: Usage

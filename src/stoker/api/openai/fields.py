@@ -1,0 +1,92 @@
+"""Fields that chat and text completions share, and those of OpenAI's that we treat specially.
+
+Nothing is swallowed: a field is used, or listed in Tolerated (it cannot change the answer), or
+refused. The ranges in the annotations are checked by the decoder and appear in /openapi.json.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from stoker.errors import UnsupportedConstraint
+
+Temperature = Annotated[float, Meta(ge=0, le=2)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+TopP = Annotated[float, Meta(gt=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Repetition = Annotated[float, Meta(gt=0, le=10)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
+TopK = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
+Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+AtLeastOne = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+
+
+class Tolerated(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Accepted and without effect: labels, billing, storage at OpenAI, and its own caches."""
+
+    user: object = None
+    metadata: object = None
+    store: object = None
+    service_tier: object = None
+    safety_identifier: object = None
+    prompt_cache_key: object = None
+    prompt_cache_retention: object = None
+
+
+class StreamOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    include_usage: bool | None = None
+    include_obfuscation: object = None
+
+
+class SamplingFields(Tolerated, kw_only=True):
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: AtLeastOne | None = None
+    max_tokens: Count | None = None
+    min_tokens: Count | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    top_k: TopK | None = None
+    min_p: Probability | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    repetition_penalty: Repetition | None = None
+    logit_bias: dict[str, Bias] | None = None
+    seed: Seed | None = None
+    stop: str | list[str] | None = None
+    stop_token_ids: list[int] | None = None
+    ignore_eos: bool | None = None
+
+    prompt_logprobs: object = None
+    guided_json: object = None
+    guided_regex: object = None
+    guided_choice: object = None
+    guided_grammar: object = None
+    structured_outputs: object = None
+
+    REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
+        "prompt_logprobs": (),
+        "guided_json": (),
+        "guided_regex": (),
+        "guided_choice": (),
+        "guided_grammar": (),
+        "structured_outputs": (),
+    }
+    """Fields we know but cannot honour → values that ask for nothing and are let through."""
+
+
+def refuse_unsupported(request: SamplingFields) -> None:
+    """Raises UnsupportedConstraint naming a field that asks for something we lack."""
+    for name, harmless in request.REFUSED.items():
+        value = getattr(request, name)
+        if value is not None and value not in harmless:
+            raise UnsupportedConstraint(
+                f"'{name}' is not supported",
+                param=name,
+                hint="Leave the field out; the request is not served without what it asks for.",
+            )

@@ -1,0 +1,101 @@
+"""What every generation request goes through on its way from fields to a Job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from stoker.api.answer import Job
+from stoker.api.exchange import Exchange
+from stoker.api.generation import Choice
+from stoker.api.openai.fields import SamplingFields, refuse_unsupported
+from stoker.api.openai.sampling import Vocabulary, with_seed_of
+from stoker.api.service import Service
+from stoker.core.ids import RequestId, TokenId
+from stoker.core.request import Request
+from stoker.core.sampling import SamplingParams
+from stoker.errors import DeadlineExceeded, InvalidRequest
+
+TIMEOUT_HEADER = b"x-request-timeout"
+
+
+def check_request(request: SamplingFields, service: Service) -> None:
+    """What needs no tokens. Raises RequestError and Draining."""
+    service.check_accepting()
+    service.check_model(request.model)
+    refuse_unsupported(request)
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest("'stream_options' needs 'stream'", param="stream_options")
+
+
+def vocabulary_of(service: Service) -> Vocabulary:
+    """Raises Loading."""
+    info = service.backend.info
+    return Vocabulary(min(info.vocab_size, service.text.tokenizer.vocab_size), info.max_context)
+
+
+def seconds_left(exchange: Exchange, service: Service) -> float:
+    """The server's limit or the client's own, whichever is less, minus what has passed."""
+    seconds = service.limits.request_seconds
+    asked = exchange.header(TIMEOUT_HEADER)
+    if asked is not None:
+        seconds = min(seconds, _seconds(asked))
+    left = exchange.arrived + seconds - service.clock.monotonic()
+    if left <= 0:
+        raise DeadlineExceeded("no time left before the first token")
+    return left
+
+
+def _seconds(text: str) -> float:
+    whole, _, fraction = text.partition(".")
+    digits = whole + fraction
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 12) or float(text) <= 0:
+        raise InvalidRequest(
+            "the header 'x-request-timeout' must be a number of seconds above 0",
+            param="x-request-timeout",
+        )
+    return float(text)
+
+
+def make_job(
+    exchange: Exchange,
+    prompts: Sequence[tuple[Sequence[TokenId], SamplingParams]],
+    *,
+    n: int,
+    stops: tuple[str, ...],
+    seconds: float,
+    seeded: bool,
+    prompt_only: bool = False,
+) -> Job:
+    """Choices in OpenAI's order: all of the first prompt, then all of the second.
+
+    With the client's seed the same prompt gives the same answers wherever it stands in a batch;
+    without one every choice draws on its own.
+    """
+    choices = []
+    for number, (ids, sampling) in enumerate(prompts):
+        for choice in range(n):
+            index = number * n + choice
+            request = Request(
+                request_id=RequestId(f"{exchange.request_id}-{index}"),
+                prompt_token_ids=tuple(ids),
+                sampling=with_seed_of(sampling, choice if seeded else index),
+                timeout=seconds,
+            )
+            choices.append(Choice(index, request, stops, prompt_only))
+    return Job(
+        choices=tuple(choices),
+        num_prompt_tokens=sum(len(ids) for ids, _ in prompts),
+        choices_per_prompt=n,
+        seconds=seconds,
+    )
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What every chunk of an answer repeats."""
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str

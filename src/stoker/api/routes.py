@@ -1,0 +1,138 @@
+"""Every route in one table, from which dispatch, /openapi.json and /docs are made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+from starlette.routing import Route, Router
+
+import stoker
+from stoker.api.asgi import Receive, Scope, Send
+from stoker.api.errors import JSON
+from stoker.api.exchange import Exchange
+from stoker.api.health import Health, Live, Progressing, ProgressReport, Ready
+from stoker.api.openai.chat import ChatCompletions
+from stoker.api.openai.chat_schema import ChatCompletion, ChatRequest
+from stoker.api.openai.completion_schema import Completion, CompletionRequest
+from stoker.api.openai.completions import Completions
+from stoker.api.openai.models import GetModel, ListModels, Model, ModelList
+from stoker.api.openai.tokenize import (
+    Detokenize,
+    Detokenized,
+    DetokenizeRequest,
+    Tokenize,
+    Tokenized,
+    TokenizeRequest,
+)
+from stoker.api.openapi import docs_page, document
+from stoker.api.operation import Operation
+from stoker.api.progress import Progress
+from stoker.api.service import Service
+from stoker.errors import MethodNotAllowed, RouteNotFound
+from stoker.observe.metrics import CONTENT_TYPE
+
+Endpoint = Callable[[Exchange], Awaitable[None]]
+
+
+class Version(msgspec.Struct, frozen=True):
+    version: str
+
+
+def operations(service: Service, progress: Progress) -> list[Operation]:
+    return [
+        Operation(
+            "POST", "/v1/chat/completions", "Answer a conversation",
+            ChatCompletions(service), ChatRequest, ChatCompletion,
+        ),
+        Operation(
+            "POST", "/v1/completions", "Continue a text",
+            Completions(service), CompletionRequest, Completion,
+        ),
+        Operation("GET", "/v1/models", "List the models", ListModels(service), None, ModelList),
+        Operation(
+            "GET", "/v1/models/{model:path}", "Describe a model", GetModel(service), None, Model
+        ),
+        Operation(
+            "POST", "/tokenize", "Text or messages to token ids",
+            Tokenize(service), TokenizeRequest, Tokenized,
+        ),
+        Operation(
+            "POST", "/detokenize", "Token ids to text",
+            Detokenize(service), DetokenizeRequest, Detokenized,
+        ),
+        Operation("GET", "/health", "Same as /health/ready", Ready(service), None, Health),
+        Operation(
+            "GET", "/health/live", "Whether to leave the process alone", Live(service), None, Health
+        ),
+        Operation(
+            "GET", "/health/ready", "Whether to send work here", Ready(service), None, Health
+        ),
+        Operation(
+            "GET", "/health/progress", "Whether the engine makes steps",
+            Progressing(service, progress), None, ProgressReport,
+        ),
+        Operation("GET", "/metrics", "Counters for Prometheus", _metrics(service), None, None),
+        Operation("GET", "/version", "The version of this server", _version, None, Version),
+    ]  # fmt: skip
+
+
+def router(table: Sequence[Operation]) -> Router:
+    """Dispatches by path, then by method: a wrong method is told apart from a wrong path."""
+    described = msgspec.json.encode(document(table))
+    page = docs_page(table).encode()
+    pages = [
+        Operation("GET", "/openapi.json", "", _static(described, b"application/json"), None, None),
+        Operation("GET", "/docs", "", _static(page, b"text/html; charset=utf-8"), None, None),
+    ]
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for operation in [*table, *pages]:
+        paths.setdefault(operation.path, {})[operation.method] = operation.endpoint
+    routes = [Route(path, _Resource(path, methods)) for path, methods in paths.items()]
+    return Router(routes, redirect_slashes=False, default=_nothing_here)
+
+
+class _Resource:
+    """One path."""
+
+    def __init__(self, path: str, methods: dict[str, Endpoint]) -> None:
+        self._path = path
+        self._methods = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["stoker.exchange"]
+        exchange.route = self._path
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        endpoint = self._methods.get(method)
+        if endpoint is None:
+            allowed = ", ".join(self._methods)
+            raise MethodNotAllowed(
+                "this path does not answer to that method", hint=f"Use {allowed}."
+            )
+        await endpoint(exchange)
+
+
+async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    raise RouteNotFound("there is nothing at this path")
+
+
+def _static(content: bytes, kind: bytes) -> Endpoint:
+    policy = b"default-src 'none'; style-src 'unsafe-inline'"
+    headers = [(b"content-type", kind), (b"content-security-policy", policy)]
+
+    async def endpoint(exchange: Exchange) -> None:
+        await exchange.respond(content, headers=headers)
+
+    return endpoint
+
+
+def _metrics(service: Service) -> Endpoint:
+    async def endpoint(exchange: Exchange) -> None:
+        headers = [(b"content-type", CONTENT_TYPE.encode())]
+        await exchange.respond(service.metrics.render(), headers=headers)
+
+    return endpoint
+
+
+async def _version(exchange: Exchange) -> None:
+    await exchange.respond(msgspec.json.encode(Version(stoker.__version__)), headers=[JSON])

@@ -1,0 +1,65 @@
+"""One served model as the endpoints see it: an engine, its text layer, and the limits in force."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from stoker.api.generation import Generator
+from stoker.config.schema import LimitsSection
+from stoker.core.clock import Clock, SystemClock
+from stoker.core.ids import TokenId
+from stoker.engine.interface import Backend, EngineState
+from stoker.errors import Draining, ModelNotFound
+from stoker.observe.metrics import Metrics
+from stoker.text.load import TextModel
+
+Result = TypeVar("Result")
+
+INLINE_CHARACTERS = 4096
+"""Longer texts are tokenised on a thread, so that health checks and streams go on meanwhile."""
+
+
+@dataclass(kw_only=True)
+class Service:
+    name: str
+    """What clients call the model."""
+    backend: Backend
+    text: TextModel
+    limits: LimitsSection
+    metrics: Metrics
+    created: int
+    """Unix seconds, as the model list shows."""
+    clock: Clock = field(default_factory=SystemClock)
+
+    draining: bool = False
+    """Set first of all when shutting down, so that no new work is sent here."""
+
+    @property
+    def state(self) -> EngineState:
+        return EngineState.DRAINING if self.draining else self.backend.state
+
+    def check_accepting(self) -> None:
+        """Raises Draining."""
+        if self.draining:
+            raise Draining("the server is shutting down")
+
+    @property
+    def generator(self) -> Generator:
+        return Generator(self.backend, self.text.tokenizer, self.metrics, self.clock)
+
+    def check_model(self, name: str) -> None:
+        """Raises ModelNotFound."""
+        if name != self.name:
+            raise ModelNotFound(f"the model '{name[:128]}' is not served here", param="model")
+
+    async def encode(self, text: str, *, add_bos: bool) -> list[TokenId]:
+        """Raises InvalidRequest."""
+        return await off_loop(len(text), lambda: self.text.tokenizer.encode(text, add_bos=add_bos))
+
+
+async def off_loop(size: int, work: Callable[[], Result]) -> Result:
+    """Runs `work` here when its input is small, else on a thread."""
+    return work() if size <= INLINE_CHARACTERS else await asyncio.to_thread(work)

@@ -1,0 +1,83 @@
+"""An event stream: one write for each step, a sign of life in silence, and only honest endings."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from stoker.api.errors import error_body
+from stoker.api.exchange import Exchange
+from stoker.errors import StokerError
+
+DONE = b"data: [DONE]\n\n"
+SILENCE_SECONDS = 15.0
+_COMMENT = b": waiting\n\n"
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+_LINE_BREAKS = (
+    (b"\xc2\x85", b"\\u0085"),
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+)
+
+
+class EventStream:
+    """The status line is sent with the first event, so an earlier failure has its own status.
+    After SILENCE_SECONDS without one it is sent anyway, so that intermediaries keep waiting."""
+
+    def __init__(self, exchange: Exchange, silence: float = SILENCE_SECONDS) -> None:
+        self._exchange = exchange
+        self._silence = silence
+        self._written = time.monotonic()
+        self._writing = False
+
+    async def write(self, events: bytes) -> None:
+        self._writing = True
+        await self._start()
+        await self._exchange.write(events)
+        self._writing = False
+        self._written = time.monotonic()
+
+    async def finish(self, events: bytes) -> None:
+        """The last events, end marker included."""
+        self._writing = True
+        await self._start()
+        await self._exchange.finish(events)
+
+    async def fail(self, error: StokerError) -> None:
+        """One whole error event and no end marker: a cut answer never looks complete."""
+        await self.finish(b"data: " + error_body(error, self._exchange.request_id) + b"\n\n")
+
+    async def keep_alive(self) -> float:
+        """Writes a comment if there was silence; returns the seconds until it is due again."""
+        left = self._written + self._silence - time.monotonic()
+        if left > 0:
+            return left
+        if not self._writing:
+            await self.write(_COMMENT)
+        return self._silence
+
+    async def _start(self) -> None:
+        if not self._exchange.started:
+            await self._exchange.start(200, list(_HEADERS))
+
+
+def event(value: msgspec.Struct) -> bytes:
+    return b"data: " + one_line(msgspec.json.encode(value)) + b"\n\n"
+
+
+def json_text(text: str) -> bytes:
+    encoded = msgspec.json.encode(text)
+    return encoded if text.isascii() else one_line(encoded)
+
+
+def one_line(encoded: bytes) -> bytes:
+    """JSON escapes ASCII line breaks only; many clients split on these three as well."""
+    for raw, escaped in _LINE_BREAKS:
+        if raw in encoded:
+            encoded = encoded.replace(raw, escaped)
+    return encoded
