@@ -77,11 +77,11 @@ class Exchange:
     async def respond_json(self, value: Any, *, status: int = 200) -> None:
         await self.respond(msgspec.json.encode(value), status=status)
 
-    async def fail(self, error: StokerError) -> None:
+    async def fail(self, error: StokerError, headers: Headers | None = None) -> None:
         """Answers with an error, and lets a client that is still sending hear it."""
         body = error_body(error, self.request_id)
         size = (b"content-length", str(len(body)).encode())
-        await self.start(error.status, [*error_headers(error), size])
+        await self.start(error.status, [*error_headers(error), *(headers or []), size])
         if closes(error):
             await self.write(body)
             await self._discard_rest()

@@ -109,7 +109,7 @@ def _section(operation: Operation) -> str:
         f"<tr><td><code>{field.encode_name}</code><td>{'required' if field.required else ''}"
         f"<td><code>{escape(_type(field.type))}</code>"
         for field in msgspec.structs.fields(operation.request)
-        if field.type is not object
+        if field.type is not Any
     )
     return f"<h2><code>{escape(operation.path)}</code></h2><table>{fields}</table>"
 

@@ -106,9 +106,11 @@ class _Resource:
         endpoint = self._methods.get(method)
         if endpoint is None:
             allowed = ", ".join(self._methods)
-            raise MethodNotAllowed(
+            error = MethodNotAllowed(
                 "this path does not answer to that method", hint=f"Use {allowed}."
             )
+            await exchange.fail(error, [(b"allow", allowed.encode())])
+            return
         await endpoint(exchange)
 
 

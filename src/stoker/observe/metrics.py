@@ -59,9 +59,6 @@ class Metrics:
         self._whole = histogram(
             "vllm:e2e_request_latency_seconds", "Arrival to the last token.", _WHOLE
         )
-        self._queued = histogram(
-            "vllm:request_queue_time_seconds", "Arrival to the first step.", _WHOLE
-        )
         self._finished = Counter(
             "vllm:request_success",
             "Sequences that ended well, by finish reason.",
@@ -111,9 +108,6 @@ class SequenceTiming:
         self._started = now
         self._last: float | None = None
         self._open = True
-
-    def queued(self, seconds: float) -> None:
-        self._metrics._queued.observe(seconds)
 
     def received(self, now: float, num_tokens: int) -> None:
         if not num_tokens:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,21 +14,21 @@ from stoker.api.openai.usage import Usage
 class ContentPart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     type: str
     text: str | None = None
-    image_url: object = None
-    input_audio: object = None
-    video_url: object = None
-    file: object = None
+    image_url: Any = None
+    input_audio: Any = None
+    video_url: Any = None
+    file: Any = None
 
 
 class Message(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[ContentPart] | None = None
     name: str | None = None
-    tool_calls: object = None
-    tool_call_id: object = None
-    function_call: object = None
-    audio: object = None
-    refusal: object = None
+    tool_calls: Any = None
+    tool_call_id: Any = None
+    function_call: Any = None
+    audio: Any = None
+    refusal: Any = None
 
 
 class ChatRequest(SamplingFields, kw_only=True):
@@ -37,20 +37,20 @@ class ChatRequest(SamplingFields, kw_only=True):
     logprobs: bool | None = None
     top_logprobs: Count | None = None
     reasoning_effort: Annotated[str, Meta(max_length=32)] | None = None
-    chat_template_kwargs: dict[str, object] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
-    tools: object = None
-    tool_choice: object = None
-    parallel_tool_calls: object = None
-    functions: object = None
-    function_call: object = None
-    response_format: object = None
-    modalities: object = None
-    audio: object = None
-    prediction: object = None
-    verbosity: object = None
-    web_search_options: object = None
-    chat_template: object = None
+    tools: Any = None
+    tool_choice: Any = None
+    parallel_tool_calls: Any = None
+    functions: Any = None
+    function_call: Any = None
+    response_format: Any = None
+    modalities: Any = None
+    audio: Any = None
+    prediction: Any = None
+    verbosity: Any = None
+    web_search_options: Any = None
+    chat_template: Any = None
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
         **SamplingFields.REFUSED,

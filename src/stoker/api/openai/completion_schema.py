@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -15,9 +15,9 @@ class CompletionRequest(SamplingFields, kw_only=True):
     """A text, several texts, token ids, or several lists of them."""
     echo: bool | None = None
     logprobs: Count | None = None
-    suffix: object = None
-    best_of: object = None
-    response_format: object = None
+    suffix: Any = None
+    best_of: Any = None
+    response_format: Any = None
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
         **SamplingFields.REFUSED,

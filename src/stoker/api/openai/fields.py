@@ -6,7 +6,7 @@ refused. The ranges in the annotations are checked by the decoder and appear in 
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -28,18 +28,18 @@ Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 class Tolerated(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Accepted and without effect: labels, billing, storage at OpenAI, and its own caches."""
 
-    user: object = None
-    metadata: object = None
-    store: object = None
-    service_tier: object = None
-    safety_identifier: object = None
-    prompt_cache_key: object = None
-    prompt_cache_retention: object = None
+    user: Any = None
+    metadata: Any = None
+    store: Any = None
+    service_tier: Any = None
+    safety_identifier: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_retention: Any = None
 
 
 class StreamOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     include_usage: bool | None = None
-    include_obfuscation: object = None
+    include_obfuscation: Any = None
 
 
 class SamplingFields(Tolerated, kw_only=True):
@@ -62,12 +62,12 @@ class SamplingFields(Tolerated, kw_only=True):
     stop_token_ids: list[int] | None = None
     ignore_eos: bool | None = None
 
-    prompt_logprobs: object = None
-    guided_json: object = None
-    guided_regex: object = None
-    guided_choice: object = None
-    guided_grammar: object = None
-    structured_outputs: object = None
+    prompt_logprobs: Any = None
+    guided_json: Any = None
+    guided_regex: Any = None
+    guided_choice: Any = None
+    guided_grammar: Any = None
+    structured_outputs: Any = None
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
         "prompt_logprobs": (),
