@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,20 +28,41 @@ class TextModel:
     """None for a base model, which has no notion of messages."""
 
 
-def load_text(path: Path, metadata: Mapping[str, Any], cache_folder: Path) -> TextModel:
-    """Raises ModelFileError, UnsupportedModel or ConfigError."""
-    try:
+def load_vocabulary(path: Path, metadata: Mapping[str, Any]) -> Vocabulary:
+    """The quick part of `load_text`: all an engine needs to know of text is which tokens end it.
+
+    Raises ModelFileError or UnsupportedModel.
+    """
+    with _blaming(path):
         if "tokenizer.json" in metadata:
-            vocabulary = huggingface.vocabulary(metadata)
+            return huggingface.vocabulary(metadata)
+        return Vocabulary.from_gguf(metadata)
+
+
+def load_text(
+    path: Path,
+    metadata: Mapping[str, Any],
+    cache_folder: Path,
+    vocabulary: Vocabulary | None = None,
+) -> TextModel:
+    """Raises ModelFileError, UnsupportedModel or ConfigError."""
+    vocabulary = vocabulary or load_vocabulary(path, metadata)
+    with _blaming(path):
+        if "tokenizer.json" in metadata:
             source = huggingface.stripped(metadata)
         else:
-            vocabulary = Vocabulary.from_gguf(metadata)
             source = _cached(cache_folder / "tokenizers", vocabulary, metadata)
         tokenizer = Tokenizer(vocabulary, source)
+    return TextModel(tokenizer, _chat_template(metadata, tokenizer))
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         kind = type(error).__name__
         raise ModelFileError(path, f"its tokenizer is unusable ({kind})") from None
-    return TextModel(tokenizer, _chat_template(metadata, tokenizer))
 
 
 def _chat_template(metadata: Mapping[str, Any], tokenizer: Tokenizer) -> ChatTemplate | None:
