@@ -120,10 +120,16 @@ class Serving:
         application = create_app(
             client, text, name=self._name, server=section, limits=self._config.limits
         )
-        code = await Server(application, section, self._announce).run_until_stopped()
-        if loading.done() and not loading.cancelled() and (error := loading.exception()):
-            raise error
-        return code
+        server = Server(application, section, self._announce)
+        running = asyncio.create_task(server.run_until_stopped())
+        try:
+            await asyncio.wait({running, loading}, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                loading.result()
+            return await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     def _announce(self, url: str) -> None:
         seconds = time.monotonic() - self._started

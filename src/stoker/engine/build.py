@@ -51,6 +51,11 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
 
 
 def _native(settings: EngineSettings, progress: Progress) -> Made:
+    if settings.kv_bytes > _memory_bytes():
+        raise ConfigError(
+            f"engine.kv_cache_mib: {settings.kv_bytes >> 20} MiB is more than this machine has",
+            hint=f"It has {_memory_bytes() >> 20} MiB in all; 0 chooses a size that fits.",
+        )
     model = open_model(Path(settings.model_path))
     if settings.quantize is not None:
         model = model.quantized(settings.quantize)

@@ -192,10 +192,11 @@ class EngineClient:
 
     def _load_failed(self, error: errors.StokerError) -> None:
         """The first load's failure is final and belongs to `start`; a later one is a death."""
-        log.error("%s", error.message)
         if self._loaded is not None and not self._loaded.done():
             self._state = EngineState.STOPPED
             self._loaded.set_exception(error)
+        else:
+            log.error("%s", error.message)
 
     def _may_restart(self) -> bool:
         now = self._clock.monotonic()
@@ -221,7 +222,7 @@ class EngineClient:
             if self._state is not EngineState.DRAINING and self._state is not EngineState.STOPPED:
                 self._state = EngineState.RESTARTING if self._info else EngineState.LOADING
             code = await asyncio.shield(child.close())
-            log.info("the engine ended with code %s", code)
+            log.log(logging.INFO if self._info else logging.DEBUG, "the engine ended: %s", code)
         if self._info is None:
             raise errors.ReplicaLost(f"the engine ended with code {code} while loading")
 
