@@ -138,7 +138,10 @@ class Server(uvicorn.Server):
                 self._announce(self.url)
                 announced = True
             if service.backend.state is EngineState.STOPPED and self._drain is None:
-                log.error("the engine is gone; ending")
                 self._failed = True
+                if not announced:  # loading failed, which whoever loads reports
+                    self.should_exit = True
+                    return
+                log.error("the engine is gone; ending")
                 self._stop()
             await asyncio.sleep(WATCH_SECONDS if announced else FIRST_WATCH_SECONDS)
