@@ -2,109 +2,128 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import TemplateError
-
 from stoker.core.ids import TokenId
 from stoker.errors import ConfigError, InvalidRequest
-from stoker.text.sandbox import LimitExceeded, SandboxEnvironment
+from stoker.text.budget import MAX_CHARACTERS, LimitExceeded
+from stoker.text.sandbox import SandboxEnvironment
 from stoker.text.tokenizer import Tokenizer
+from stoker.text.user_text import new_guard
 
 MAX_TEMPLATE_BYTES = 64 * 1024
-MAX_OUTPUT = 8 * 1024 * 1024
 MAX_SECONDS = 0.25
-CLIENT_VARIABLES = frozenset(["enable_thinking", "reasoning_effort", "thinking"])
+ROLES = frozenset(
+    ["system", "developer", "user", "assistant", "tool", "function", "ipython", "environment"]
+)
+"""Some templates build a control token from the role, so it is not free text."""
+CLIENT_VARIABLES = frozenset(["enable_thinking", "reasoning_effort", "thinking", "documents"])
 """What a request may set besides messages and tools."""
+
+Message = Mapping[str, Any]
 
 
 class ChatTemplate:
-    """Compiled once. Thread-safe: renders take turns."""
+    """Compiled once. Thread-safe."""
 
-    def __init__(self, source: str, tokenizer: Tokenizer, bos: str = "", eos: str = "") -> None:
+    def __init__(
+        self,
+        source: str,
+        tokenizer: Tokenizer,
+        bos: str = "",
+        eos: str = "",
+        *,
+        max_bytes: int = MAX_TEMPLATE_BYTES,
+        max_seconds: float = MAX_SECONDS,
+    ) -> None:
         """Raises ConfigError for a template that is too long or does not compile."""
-        if len(source.encode()) > MAX_TEMPLATE_BYTES:
-            raise ConfigError(f"the chat template is longer than {MAX_TEMPLATE_BYTES} bytes")
-        self._environment = SandboxEnvironment(MAX_OUTPUT, MAX_SECONDS)
+        if len(source.encode(errors="replace")) > max_bytes:
+            raise ConfigError(f"the chat template is longer than {max_bytes} bytes")
+        self._environment = SandboxEnvironment(max_seconds)
         try:
             self._template = self._environment.from_string(source)
-        except (TemplateError, RecursionError) as error:
+        except Exception as error:
             raise ConfigError(f"the chat template does not compile: {_one_line(error)}") from None
         self._tokenizer = tokenizer
         self._constants = {"bos_token": bos, "eos_token": eos}
-        self._lock = threading.Lock()
 
     def encode(
         self,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Sequence[Message],
         *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
         add_generation_prompt: bool = True,
         variables: Mapping[str, Any] | None = None,
     ) -> list[TokenId]:
-        """Token ids of the prompt. Control tokens come from the template only, never from content.
+        """Token ids of the prompt. Control tokens come from the template only, never from what a
+        request holds (S08).
 
-        Raises InvalidRequest when the template refuses the messages or exceeds its limits.
+        `messages` and `tools` are plain JSON values as the OpenAI API has them. Raises
+        InvalidRequest when the template refuses them or exceeds its limits.
         """
-        guard = f"\ue000{secrets.token_hex(8)}\ue001"  # nothing a client sent can contain it
+        guard = new_guard()
+        guarded = self._tokenizer.user_text.guarded
         rendered = self._render(
-            _protect(messages, self._tokenizer, guard), add_generation_prompt, variables
+            guarded(messages, guard),
+            guarded(tools, guard),
+            add_generation_prompt,
+            guarded(_checked(variables), guard),
         )
         return self._tokenizer.encode_template(rendered, guard)
 
     def render(
-        self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        add_generation_prompt: bool = True,
+        variables: Mapping[str, Any] | None = None,
     ) -> str:
-        """The prompt as text, for looking at."""
-        return self._render(list(messages), add_generation_prompt, None)
+        """The prompt as text, for looking at. It does not show who wrote a control token."""
+        return self._render(messages, tools, add_generation_prompt, _checked(variables))
 
     def _render(
-        self, messages: Any, add_generation_prompt: bool, variables: Mapping[str, Any] | None
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] | None,
+        add_generation_prompt: bool,
+        variables: Mapping[str, Any],
     ) -> str:
-        unknown = set(variables or ()) - CLIENT_VARIABLES
-        if unknown:
-            raise InvalidRequest(
-                f"template variable '{min(unknown)}' may not be set", param="chat_template_kwargs"
-            )
+        for message in messages:
+            if message.get("role") not in ROLES:
+                raise InvalidRequest("a message has an unknown role", param="messages")
+        self._environment.budget.start()
         try:
-            with self._lock:
-                self._environment.start()
-                rendered = self._template.render(
-                    messages=messages,
-                    add_generation_prompt=add_generation_prompt,
+            rendered = self._template.render(
+                {
+                    "messages": messages,
+                    "tools": tools,
+                    "add_generation_prompt": add_generation_prompt,
                     **self._constants,
-                    **(variables or {}),
-                )
+                    **variables,
+                }
+            )
         except LimitExceeded as error:
             raise InvalidRequest(f"chat template: {error}", param="messages") from None
-        except (
-            TemplateError,
-            RecursionError,
-            ArithmeticError,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            MemoryError,
-        ) as error:
+        except Exception as error:  # whatever an untrusted template makes Python raise
             raise InvalidRequest(
                 f"the chat template refuses these messages: {_one_line(error)}", param="messages"
             ) from None
-        if len(rendered) > MAX_OUTPUT:
-            raise InvalidRequest("chat template: the output is too long", param="messages")
+        if len(rendered) > MAX_CHARACTERS:
+            raise InvalidRequest("chat template: the prompt is too long", param="messages")
         return rendered
 
 
-def _protect(value: Any, tokenizer: Tokenizer, guard: str) -> Any:
-    if isinstance(value, str):
-        return tokenizer.protect(value, guard)
-    if isinstance(value, Mapping):
-        return {key: _protect(item, tokenizer, guard) for key, item in value.items()}
-    if isinstance(value, Sequence):
-        return [_protect(item, tokenizer, guard) for item in value]
-    return value
+def _checked(variables: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    unknown = set(variables or ()) - CLIENT_VARIABLES
+    if unknown:
+        raise InvalidRequest(
+            f"template variable '{min(unknown)[:64]}' may not be set",
+            param="chat_template_kwargs",
+            hint=f"Allowed: {', '.join(sorted(CLIENT_VARIABLES))}.",
+        )
+    return variables or {}
 
 
 def _one_line(error: BaseException) -> str:

@@ -73,7 +73,7 @@ _RECIPES = {
     "deepseek-r1-qwen": _QWEN2,
     "megrez": _QWEN2,
     "stablelm2": _QWEN2,
-    "qwen35": Recipe((_MARKS,), composed=True),
+    "qwen35": Recipe((_MARKS,)),
     "deepseek-llm": Recipe(
         (
             r"[\r\n]",

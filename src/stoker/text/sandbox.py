@@ -1,181 +1,173 @@
-"""A Jinja environment for templates from model files: no attributes that start with an underscore,
-no mutation, only filters known to be harmless, and a bound on time and on the size of any string.
+"""A Jinja environment for templates from model files, which are untrusted.
 
-Attribute escapes are the sandbox's business (CVE-2024-34359, CVE-2026-5760); bombs are ours: every
-loop turn and every operation that can grow a string passes a check.
+Escapes: values show only the methods listed here, and filters are those of template_filters
+(S06; CVE-2024-34359 and CVE-2026-5760 were templates in GGUF files). Bombs: every loop turn checks
+the time, and everything that makes a value is counted before or right after (S07; budget.py).
 """
 
 from __future__ import annotations
 
-import json
-import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jinja2 import TemplateError, nodes
-from jinja2.exceptions import SecurityError
+from jinja2 import nodes
+from jinja2.runtime import LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
-ALLOWED_FILTERS = frozenset(
+from stoker.text.budget import Budget, LimitExceeded
+from stoker.text.template_filters import limited_filters, limited_functions, limited_tests
+from stoker.text.template_syntax import Generation, bounded
+
+STRING_METHODS = frozenset(
     [
-        "abs", "bool", "capitalize", "count", "default", "d", "dictsort", "escape", "e",
-        "first", "float", "indent", "int", "items", "join", "last", "length", "list",
-        "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round",
-        "safe", "select", "selectattr", "sort", "string", "sum", "title", "trim", "tojson",
-        "unique", "upper",
+        "capitalize", "count", "endswith", "find", "index", "isalnum", "isalpha", "isdigit",
+        "islower", "isspace", "isupper", "join", "lower", "lstrip", "partition", "removeprefix",
+        "removesuffix", "replace", "rfind", "rpartition", "rsplit", "rstrip", "split",
+        "splitlines", "startswith", "strip", "title", "upper",
     ]
 )  # fmt: skip
-GROWING_METHODS = frozenset(
-    [
-        "center",
-        "ljust",
-        "rjust",
-        "zfill",
-        "expandtabs",
-        "format",
-        "format_map",
-        "translate",
-        "encode",
-    ]
-)
-MAX_INDENT = 16
-
-
-class LimitExceeded(TemplateError):
-    """The template used more time or memory than it may."""
+MAPPING_METHODS = frozenset(["get", "items", "keys", "values"])
+SEQUENCE_METHODS = frozenset(["count", "index"])
 
 
 class SandboxEnvironment(ImmutableSandboxedEnvironment):
-    """One per template. `start` begins a render; it may not be shared between threads at once."""
+    """One per template, shared between threads. `budget.start()` begins a rendering."""
 
-    intercepted_binops = frozenset(["+", "*", "**", "%"])
+    intercepted_binops = frozenset(["+", "-", "*", "/", "//", "%", "**"])
 
-    def __init__(self, max_output: int, max_seconds: float) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.budget = Budget(seconds)
         super().__init__(
             trim_blocks=True,
             lstrip_blocks=True,
-            extensions=["jinja2.ext.loopcontrols"],
+            optimized=False,
+            extensions=["jinja2.ext.loopcontrols", Generation],
+            finalize=self._printable,
         )
-        self._max_output = max_output
-        self._max_seconds = max_seconds
-        self._deadline = 0.0
-        self.filters = {name: f for name, f in self.filters.items() if name in ALLOWED_FILTERS}
-        self.filters |= {"tojson": _to_json, "replace": self._replace, "indent": self._indent}
-        self.globals = {
-            "range": self.globals["range"],
-            "namespace": self.globals["namespace"],
-            "dict": dict,
-            "raise_exception": _raise,
-            "strftime_now": _strftime_now,
-        }
+        self.filters = limited_filters(self.budget)
+        self.tests = limited_tests(self.budget)
+        self.globals = limited_functions(self.budget)
 
-    def start(self) -> None:
-        self._deadline = time.monotonic() + self._max_seconds
+    def concat(self, parts: Iterable[str]) -> str:  # type: ignore[override]
+        """Joins the output of the template, of a macro or of a block."""
+        kept = []
+        length = 0
+        for part in parts:
+            length += len(part)
+            self.budget.spend(len(part))
+            kept.append(part)
+        self.budget.spend(length)
+        return "".join(kept)
 
-    def tick(self) -> str:
-        """Called at every turn of every loop."""
-        if time.monotonic() > self._deadline:
-            raise LimitExceeded("the template takes too long")
-        return ""
+    def tick(self) -> bool:
+        """Every turn of every loop: template_syntax inserts it."""
+        return self.budget.tick()
 
     def concatenate(self, *parts: Any) -> str:
+        """`a ~ b`: template_syntax makes it a call of this."""
+        self.budget.weigh(parts)
         texts = [str(part) for part in parts]
-        self._check_size(sum(map(len, texts)))
+        self.budget.spend(sum(map(len, texts)))
         return "".join(texts)
 
+    def weighed(self, value: Any) -> Any:
+        """A list or dict written in the template: template_syntax wraps it in this."""
+        self.budget.weigh(value)
+        return value
+
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        self.budget.weigh(left, right)
         if operator == "*":
-            self._check_product(left, right)
-        elif operator == "+" and isinstance(left, str | list) and isinstance(right, str | list):
-            self._check_size(len(left) + len(right))
+            self._check_repetition(left, right)
         elif operator == "**":
             raise LimitExceeded("the template raises to a power")
         elif operator == "%" and isinstance(left, str):
-            raise LimitExceeded("the template formats a string")
+            raise LimitExceeded("the template formats a string with %")
+        elif isinstance(left, str) and isinstance(right, str):
+            self.budget.spend(len(left) + len(right))
         return super().call_binop(context, operator, left, right)
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        found = super().getitem(obj, argument)
+        if isinstance(found, str) and isinstance(argument, slice):
+            self.budget.spend(len(found))
+        return found
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, str) and attr in GROWING_METHODS:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
+        match obj:
+            case str():
+                allowed = attr in STRING_METHODS
+            case Mapping():
+                allowed = attr in MAPPING_METHODS
+            case list() | tuple():
+                allowed = attr in SEQUENCE_METHODS
+            case _:
+                allowed = isinstance(obj, LoopContext | Namespace | Undefined)
+        return allowed and super().is_safe_attribute(obj, attr, value)
+
+    def wrap_str_format(self, value: Any) -> Any:
+        """Only `'{} of {}'.format(a, b)`: format specifications can ask for any width."""
+        owner = getattr(value, "__self__", None)
+        if not isinstance(owner, str) or getattr(value, "__name__", "") != "format":
+            return None
+        return lambda *args: self._fill(owner, args)
 
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
-        owner = getattr(__obj, "__self__", None)
-        if isinstance(owner, str) and getattr(__obj, "__name__", "") in ("replace", "join"):
-            __self._check_size(_largest_result(owner, args))
-        __self.tick()
-        return super().call(__context, __obj, *args, **kwargs)
+        __self.budget.tick()
+        if not isinstance(__obj, Macro | LoopContext):
+            __self.budget.weigh(args, kwargs)
+            __self._check_growth(__obj, args)
+        result = super().call(__context, __obj, *args, **kwargs)
+        if isinstance(result, str | list):
+            __self.budget.weigh(result)
+        return result
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        for loop in list(tree.find_all(nodes.For)):
-            tick = nodes.Call(nodes.EnvironmentAttribute("tick"), [], [], None, None)
-            loop.body.insert(0, nodes.ExprStmt(tick, lineno=loop.lineno))
-        _replace_concatenations(tree)
-        return tree
+        return bounded(super()._parse(source, name, filename))
 
-    def _check_size(self, size: int) -> None:
-        self.tick()
-        if size > self._max_output:
-            raise LimitExceeded("the template builds too long a string")
+    def _printable(self, value: Any) -> Any:
+        self.budget.weigh(value)
+        return value
 
-    def _check_product(self, left: Any, right: Any) -> None:
-        for sequence, count in ((left, right), (right, left)):
-            if isinstance(sequence, str | list | tuple) and isinstance(count, int):
-                self._check_size(len(sequence) * max(count, 0))
+    def _check_repetition(self, left: Any, right: Any) -> None:
+        for repeated, count in ((left, right), (right, left)):
+            if isinstance(count, int) and isinstance(repeated, str):
+                self.budget.spend(len(repeated) * max(count, 0))
+            elif isinstance(count, int) and isinstance(repeated, list | tuple):
+                self.budget.allow_values(len(repeated) * max(count, 0))
 
-    def _replace(self, text: Any, old: str, new: str, count: int | None = None) -> str:
-        self._check_size(_largest_result(str(text), (old, new)))
-        return str(text).replace(old, new, -1 if count is None else count)
+    def _check_growth(self, function: Any, args: tuple[Any, ...]) -> None:
+        """str.replace and str.join can make much from little."""
+        owner = getattr(function, "__self__", None)
+        if not isinstance(owner, str):
+            return
+        name = getattr(function, "__name__", "")
+        if name == "replace" and len(args) >= 2:
+            self.budget.spend(replaced_length(owner, str(args[0]), str(args[1])))
+        elif name == "join" and args:
+            self.budget.spend(joined_length(owner, args[0]))
+        else:
+            self.budget.spend(len(owner))
 
-    def _indent(self, text: str, width: int = 4, first: bool = False, blank: bool = False) -> str:
-        del blank
-        padding = " " * max(0, min(int(width), MAX_INDENT))
-        self._check_size(len(text) + text.count("\n") * len(padding))
-        indented = text.replace("\n", "\n" + padding)
-        return padding + indented if first else indented
-
-
-def _replace_concatenations(node: nodes.Node) -> None:
-    """`a ~ b` becomes a call of `concatenate`, which checks the length."""
-    for field, value in list(node.iter_fields()):
-        if isinstance(value, nodes.Node):
-            setattr(node, field, _concatenation(value))
-        elif isinstance(value, list):
-            setattr(
-                node, field, [_concatenation(v) if isinstance(v, nodes.Node) else v for v in value]
-            )
+    def _fill(self, pattern: str, values: tuple[Any, ...]) -> str:
+        pieces = pattern.split("{}")
+        if len(pieces) != len(values) + 1 or any("{" in piece or "}" in piece for piece in pieces):
+            raise LimitExceeded("the template formats with more than {}")
+        texts = [str(value) for value in values]
+        self.budget.spend(len(pattern) + sum(map(len, texts)))
+        return "".join(piece for pair in zip(pieces, [*texts, ""], strict=True) for piece in pair)
 
 
-def _concatenation(node: nodes.Node) -> nodes.Node:
-    _replace_concatenations(node)
-    if not isinstance(node, nodes.Concat):
-        return node
-    function = nodes.EnvironmentAttribute("concatenate", lineno=node.lineno)
-    return nodes.Call(function, list(node.nodes), [], None, None, lineno=node.lineno)
+def replaced_length(text: str, old: str, new: str) -> int:
+    """At most how long text.replace(old, new) is."""
+    found = text.count(old) if old else len(text) + 1
+    return len(text) + found * len(new)
 
 
-def _largest_result(text: str, args: tuple[Any, ...]) -> int:
-    """An upper bound for str.replace(old, new) and str.join(items)."""
-    if len(args) >= 2:
-        found = text.count(str(args[0])) if args[0] else len(text) + 1
-        return len(text) + found * len(str(args[1]))
-    if len(args) == 1 and isinstance(args[0], list | tuple):
-        return len(text) * len(args[0]) + sum(
-            len(item) for item in args[0] if isinstance(item, str)
-        )
-    return len(text)
-
-
-def _to_json(value: Any, indent: int | None = None, ensure_ascii: bool = False, **_: Any) -> str:
-    width = None if indent is None else max(0, min(int(indent), MAX_INDENT))
-    return json.dumps(value, indent=width, ensure_ascii=ensure_ascii)
-
-
-def _raise(message: str) -> None:
-    raise TemplateError(str(message))
-
-
-def _strftime_now(pattern: str) -> str:
-    if len(pattern) > 64 or any(c.isdigit() for c in pattern):
-        raise SecurityError("strftime pattern")
-    return time.strftime(pattern)
+def joined_length(separator: str, items: Any) -> int:
+    """How long separator.join(items) is; what is not a list of strings fails by itself."""
+    if not isinstance(items, list | tuple | str | Mapping):
+        raise LimitExceeded("the template joins what is not a list")
+    lengths = [len(item) for item in items if isinstance(item, str)]
+    return sum(lengths) + len(separator) * len(lengths)

@@ -8,7 +8,14 @@ from typing import Any
 
 from stoker.errors import UnsupportedModel
 from stoker.text.pretokenizers import recipe, split_steps
-from stoker.text.vocabulary import CONTROL, SPACE, UNKNOWN, USER_DEFINED, Vocabulary
+from stoker.text.vocabulary import NORMAL, SPACE, USER_DEFINED, Vocabulary, is_guarded
+
+_LINES = {
+    "type": "Split",
+    "pattern": {"Regex": r"[^\n]+|\n+"},
+    "behavior": "Isolated",
+    "invert": False,
+}
 
 
 def build(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:
@@ -37,7 +44,7 @@ def build(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:
 
 
 def _added_tokens(vocabulary: Vocabulary) -> list[dict[str, Any]]:
-    """User-defined tokens only. Control tokens are left out, so that no text can spell one;
+    """User-defined tokens. Control tokens are left out, so that no text can spell one;
     Tokenizer.encode_template places them itself."""
     return [
         {
@@ -50,7 +57,7 @@ def _added_tokens(vocabulary: Vocabulary) -> list[dict[str, Any]]:
             "special": False,
         }
         for i, (token, kind) in enumerate(zip(vocabulary.tokens, vocabulary.types, strict=True))
-        if kind == USER_DEFINED and token
+        if kind == USER_DEFINED and token and not is_guarded(token, kind)
     ]
 
 
@@ -84,15 +91,12 @@ def _pair(merge: str) -> list[str]:
 
 
 def _sentencepiece(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    steps: list[dict[str, Any]] = [
-        {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
-    ]
-    if vocabulary.adds_space_prefix:
-        steps.insert(0, {"type": "Prepend", "prepend": SPACE})
+    """The space some models put before all text is Tokenizer's business, not written here."""
+    merges = metadata.get("tokenizer.ggml.merges")
     unknown = metadata.get("tokenizer.ggml.unknown_token_id")
     return {
-        "normalizer": {"type": "Sequence", "normalizers": steps},
-        "pre_tokenizer": None,
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
+        "pre_tokenizer": _LINES if merges else None,
         "decoder": {
             "type": "Sequence",
             "decoders": [
@@ -106,24 +110,23 @@ def _sentencepiece(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> dict[
             "fuse_unk": True,
             "byte_fallback": True,
             "ignore_merges": False,
-            "merges": _merges_from_scores(vocabulary, list(metadata["tokenizer.ggml.scores"])),
+            "merges": [_pair(merge) for merge in merges]
+            if merges
+            else _merges_from_scores(vocabulary, metadata["tokenizer.ggml.scores"]),
         },
     }
 
 
 def _merges_from_scores(vocabulary: Vocabulary, scores: list[float]) -> list[tuple[str, str]]:
     """SentencePiece joins the pair whose result scores highest; as BPE merges that is every split
-    of every token into two tokens, in order of the score of the whole."""
-    order = {token: i for i, token in enumerate(vocabulary.tokens)}
-    special = {CONTROL, UNKNOWN}
-    ranked = []
-    for i, token in enumerate(vocabulary.tokens):
-        if len(token) < 2 or vocabulary.types[i] in special:
-            continue
-        score = -scores[i]
-        for cut in range(1, len(token)):
-            left, right = token[:cut], token[cut:]
-            if left in order and right in order:
-                ranked.append((score, order[left], order[right], left, right))
+    of every token into two tokens, in order of the score of the whole, then of the parts."""
+    rank = {token: i for i, token in enumerate(vocabulary.tokens)}
+    ranked = [
+        (-scores[i], rank[token[:cut]], rank[token[cut:]], token[:cut], token[cut:])
+        for i, token in enumerate(vocabulary.tokens)
+        if vocabulary.types[i] == NORMAL
+        for cut in range(1, len(token))
+        if token[:cut] in rank and token[cut:] in rank
+    ]
     ranked.sort()
     return [(left, right) for _, _, _, left, right in ranked]
