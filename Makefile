@@ -13,7 +13,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve install test test-all check format bench bench-peers-setup bench-peers size clean
+.PHONY: help serve install test test-all check format bench bench-peers-setup bench-peers sanitize size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench-peers-setup: .venv-peers/.installed  ## build llama-cpp-python from source
 
 bench-peers: $(VENV)/.core .venv-peers/.installed  ## ours and llama.cpp in turn, into docs/performance.md
 	$(BIN)/python benchmarks/peers.py $(ARGS)
+
+sanitize: install  ## native tests under the address and undefined-behaviour sanitizers
+	native/tests/sanitize.sh
 
 size:  ## lines of code by folder
 	@for folder in src/stoker/*/ native/ tests/; do \
