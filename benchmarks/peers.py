@@ -18,6 +18,9 @@ import msgspec
 from tables import write_tables
 
 from stoker.bench.machine import this_machine, usable_cores
+from stoker.config.load import load
+from stoker.config.paths import cache_folder
+from stoker.model.pull import resolve
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results" / "peers.json"
@@ -64,7 +67,12 @@ def gather(rounds: list[dict[str, object]]) -> list[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="+", help="GGUF files")
+    parser.add_argument(
+        "models",
+        nargs="*",
+        default=["smollm2:135m", "qwen2.5-coder:0.5b", "gemma3:270m"],
+        help="catalog names or GGUF files",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--batch", type=int, action="append")
@@ -74,7 +82,7 @@ def main() -> None:
     arguments.batch = arguments.batch or [1, 16]
     report = {"machine": msgspec.to_builtins(this_machine()), "models": []}
     for model in arguments.models:
-        arguments.model = model
+        arguments.model = str(resolve(model, cache_folder(load().config.model)))
         results: dict[str, list[dict[str, object]]] = {"stoker": [], "llama.cpp": []}
         for number in range(arguments.rounds):
             print(f"{Path(model).name}: round {number + 1} of {arguments.rounds}", flush=True)
@@ -84,7 +92,7 @@ def main() -> None:
         report["threads"] = arguments.threads
         report["rounds"] = arguments.rounds
         report["models"].append(
-            {"file": Path(model).name} | {name: gather(runs) for name, runs in results.items()}
+            {"model": Path(model).name} | {name: gather(runs) for name, runs in results.items()}
         )
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

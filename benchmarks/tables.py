@@ -31,9 +31,9 @@ def machine(report: dict) -> str:
 def peers() -> str:
     """Every batch and rate, ours beside the peer's, with the range over the rounds."""
     report = json.loads((RESULTS / "peers.json").read_text())
-    heads = ["model file", "sequences", "what", "stoker", report["peer"], "ratio"]
+    heads = ["model", "sequences", "what", "stoker", report["peer"], "ratio"]
     rows = [
-        [model["file"], str(mine["batch"]), what, spread(mine[rate]), spread(other[rate]),
+        [model["model"], str(mine["batch"]), what, spread(mine[rate]), spread(other[rate]),
          f"{mine[rate]['median'] / other[rate]['median']:.2f}"]
         for model in report["models"]
         for mine, other in zip(model["stoker"], model["llama.cpp"], strict=True)
@@ -58,12 +58,12 @@ def headline() -> str:
     report = json.loads((RESULTS / "peers.json").read_text())
     rate = "overall_tokens_per_second"
     rows = [
-        [model["file"], str(mine["batch"]), f"{mine[rate]['median']:.0f}",
+        [model["model"], str(mine["batch"]), f"{mine[rate]['median']:.0f}",
          f"{other[rate]['median']:.0f}"]
         for model in report["models"]
         for mine, other in zip(model["stoker"], model["llama.cpp"], strict=True)
     ]  # fmt: skip
-    heads = ["model file", "sequences at once", "stoker, tok/s", f"{report['peer']}, tok/s"]
+    heads = ["model", "sequences at once", "stoker, tok/s", f"{report['peer']}, tok/s"]
     return table(heads, rows) + f"\n{machine(report)}; prefill included.\n"
 
 
