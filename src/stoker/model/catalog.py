@@ -77,6 +77,6 @@ def find(name: str) -> CatalogModel:
         return model
     nearest = difflib.get_close_matches(name, CATALOG, n=2, cutoff=0.3) or list(CATALOG)[:2]
     raise PullError(
-        f"there is no model '{name}'",
+        f"there is no model {name[:100]!r}",
         hint=f"Perhaps {' or '.join(nearest)}; or give a path, or a hub repository as owner/name.",
     )

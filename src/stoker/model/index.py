@@ -44,8 +44,16 @@ def _pip_download(requirement: str, folder: Path) -> None:
     except subprocess.TimeoutExpired:
         raise PullError(f"fetching {requirement} took longer than {SECONDS} s") from None
     if finished.returncode:
-        lines = [line for line in finished.stderr.splitlines() if "ERROR" in line]
-        reason = lines[-1].removeprefix("ERROR: ") if lines else "pip failed"
-        raise PullError(
-            f"cannot fetch {requirement}: {reason}", hint="Is the package index reachable?"
-        )
+        raise _failed(requirement, finished.stderr)
+
+
+def _failed(requirement: str, stderr: str) -> PullError:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line] or lines or ["pip gave no reason"]
+    reason = errors[-1].removeprefix("ERROR: ")
+    hint = "Is the package index reachable?"
+    if "No space left" in stderr:
+        hint = "Free some space in the cache folder and in the folder for temporary files."
+    elif "No module named pip" in stderr:
+        hint = "Install pip into this environment."
+    return PullError(f"cannot fetch {requirement}: {reason}", hint=hint)

