@@ -15,7 +15,7 @@ from stoker.api.errors import JSON, Headers, closes, error_body, error_headers
 from stoker.config.schema import LimitsSection
 from stoker.errors import InvalidRequest, StokerError, UnsupportedMediaType
 
-LINGER_SECONDS = 2.0
+LINGER_SECONDS = 1.0
 LINGER_BYTES = 16 * 1024 * 1024
 
 

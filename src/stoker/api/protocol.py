@@ -131,6 +131,8 @@ class LimitedProtocol(HttpToolsProtocol):
             raise self._because(
                 InvalidRequest(f"the header '{repeated.decode()}' is given more than once")
             )
+        if b"host" not in names:
+            raise self._because(InvalidRequest("the Host header is missing"))
         if self.parser.should_upgrade():
             raise self._because(InvalidRequest("protocol upgrades are not supported"))
         if any(n == b"transfer-encoding" and v.lower() != b"chunked" for n, v in self.headers):

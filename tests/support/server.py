@@ -1,0 +1,156 @@
+"""A real server on a real port, its loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+import uvloop
+from tests.support.local_backend import LocalBackend
+from tests.support.text import tiny_text, vocab_size
+
+from stoker.api.app import Application, create_app
+from stoker.api.server import Server
+from stoker.config.schema import Config, LimitsSection, ServerSection
+from stoker.engine.client import EngineClient
+from stoker.engine.interface import Backend
+from stoker.engine.settings import engine_settings
+from stoker.model.load import open_model
+from stoker.text.load import TextModel, load_text
+
+Result = TypeVar("Result")
+MODEL = "tiny"
+START_SECONDS = 60.0
+LOCAL = ServerSection(port=0, drain_seconds=5.0)
+
+
+class RunningServer:
+    def __init__(
+        self,
+        make_backend: Callable[[], Coroutine[Any, Any, Backend]],
+        text: TextModel,
+        name: str = MODEL,
+        server: ServerSection = LOCAL,
+        limits: LimitsSection | None = None,
+    ) -> None:
+        self._make_backend = make_backend
+        self._text = text
+        self._name = name
+        self._section = server
+        self._limits = limits or LimitsSection()
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, name="server", daemon=True)
+        self.url = ""
+        self.backend: Any = None
+        self.exit_code: int | None = None
+        self.server: Server
+        self.application: Application
+        self.loop: asyncio.AbstractEventLoop
+
+    def start(self) -> None:
+        self._thread.start()
+        if not self._ready.wait(START_SECONDS):
+            raise TimeoutError("the server did not become ready")
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> int | None:
+        """Drains, waits for the end, and returns the exit code."""
+        self.server.stop()
+        self._thread.join(START_SECONDS)
+        if self._thread.is_alive():
+            raise TimeoutError("the server did not stop")
+        return self.exit_code
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """Runs a function in the server's loop."""
+
+        async def run() -> Result:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Returns once the condition holds in the server's loop; fails after ten seconds."""
+
+        async def poll() -> None:
+            async with asyncio.timeout(10):
+                while not condition():
+                    await asyncio.sleep(0.002)
+
+        asyncio.run_coroutine_threadsafe(poll(), self.loop).result(15)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def _main(self) -> None:
+        try:
+            self.exit_code = uvloop.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            self._ready.set()
+
+    async def _serve(self) -> int:
+        self.loop = asyncio.get_running_loop()
+        self.backend = await self._make_backend()
+        self.application = create_app(
+            self.backend, self._text, name=self._name, server=self._section, limits=self._limits
+        )
+        self.server = Server(self.application, self._section, self._announced)
+        return await self.server.run_until_stopped()
+
+    def _announced(self, url: str) -> None:
+        self.url = url
+        self._ready.set()
+
+
+@contextmanager
+def local_server(
+    server: ServerSection = LOCAL, eos: tuple[int, ...] = (), **limits: Any
+) -> Iterator[RunningServer]:
+    """Over the fake executor, with a byte-level tokenizer. `limits` override the defaults."""
+
+    async def backend() -> Backend:
+        return LocalBackend(vocab_size(), eos)
+
+    chosen = msgspec.structs.replace(LimitsSection(), **limits)
+    running = RunningServer(backend, tiny_text(), server=server, limits=chosen)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@contextmanager
+def model_server(name: str) -> Iterator[RunningServer]:
+    """The whole stack: a catalog model in an engine process of its own."""
+    from tests.support.models import model_path
+
+    from stoker.config.paths import cache_folder
+
+    config = Config()
+    path = model_path(name)
+    text = load_text(path, open_model(path).metadata, cache_folder(config.model))
+
+    async def backend() -> Backend:
+        client = EngineClient(engine_settings(config, path, text.tokenizer.eos_token_ids))
+        await client.start()
+        return client
+
+    running = RunningServer(backend, text, name)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
