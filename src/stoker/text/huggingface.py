@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stoker.errors import UnsupportedModel
@@ -16,6 +16,7 @@ from stoker.text.vocabulary import (
     Vocabulary,
     byte_level_bytes,
     is_byte_token,
+    is_guarded,
     sentencepiece_bytes,
 )
 
@@ -36,8 +37,8 @@ def vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
         token_bytes=(byte_level_bytes if byte_level else sentencepiece_bytes)(tokens, types),
         byte_level=byte_level,
         bos_token_id=index.get(_content(config.get("bos_token"))),
-        adds_bos=bool(config.get("add_bos_token", _of_llama(config))),
-        adds_space_prefix=False,
+        adds_bos=bool(config.get("add_bos_token", _begins(tokenizer, config))),
+        adds_space_prefix=_adds_space(tokenizer),
         eos_token_ids=_ends(metadata, index, config),
     )
 
@@ -46,9 +47,15 @@ def stripped(metadata: Mapping[str, Any]) -> str:
     """tokenizer.json without control tokens and templates of its own, which Tokenizer places."""
     tokenizer = dict(metadata["tokenizer.json"])
     tokenizer["added_tokens"] = [
-        token for token in tokenizer.get("added_tokens") or [] if not token["special"]
+        token
+        for token in tokenizer.get("added_tokens") or []
+        if not is_guarded(token["content"], CONTROL if token["special"] else USER_DEFINED)
     ]
-    return json.dumps(tokenizer | {"post_processor": None, "truncation": None, "padding": None})
+    model = dict(tokenizer["model"])
+    if model.get("unk_token") not in model["vocab"]:
+        model["unk_token"] = None
+    unused = {"post_processor": None, "truncation": None, "padding": None}
+    return json.dumps(tokenizer | unused | {"model": model})
 
 
 def chat_template(metadata: Mapping[str, Any]) -> str | None:
@@ -74,9 +81,36 @@ def _tokens(vocab: Mapping[str, int], added: list[dict[str, Any]]) -> tuple[list
     return tokens, types
 
 
-def _of_llama(config: Mapping[str, Any]) -> bool:
-    """Llama's own tokenizer class begins every text with its first token unless told not to."""
-    return "llama" in str(config.get("tokenizer_class")).lower()
+def _begins(tokenizer: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether the folder's own tokenizer would put the begin token before a text."""
+    bos = _content(config.get("bos_token"))
+    return bool(bos) and any(
+        node.get("SpecialToken", {}).get("id") == bos
+        for node in _nodes(tokenizer.get("post_processor"))
+        if isinstance(node.get("SpecialToken"), dict)
+    )
+
+
+def _adds_space(tokenizer: Mapping[str, Any]) -> bool:
+    """Whether it puts a space before all text. The Rust library drops that; Tokenizer does it."""
+    steps = [*_nodes(tokenizer.get("normalizer")), *_nodes(tokenizer.get("pre_tokenizer"))]
+    return any(
+        step.get("type") == "Prepend"
+        or (step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never")
+        for step in steps
+    )
+
+
+def _nodes(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a part of tokenizer.json."""
+    pending = [part]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            yield node
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
 
 
 def _content(token: Any) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +11,10 @@ from typing import Any
 
 from stoker.errors import ConfigError, ModelFileError
 from stoker.text import huggingface, tokenizer_json
+from stoker.text.cache import cached
 from stoker.text.chat_template import ChatTemplate
 from stoker.text.tokenizer import Tokenizer
 from stoker.text.vocabulary import Vocabulary
-
-CACHE_VERSION = "1"
-"""Part of the cache key: raise it when tokenizer_json changes what it writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,8 @@ def load_text(
         if "tokenizer.json" in metadata:
             source = huggingface.stripped(metadata)
         else:
-            source = _cached(cache_folder / "tokenizers", vocabulary, metadata)
+            build = functools.partial(tokenizer_json.build, vocabulary, metadata)
+            source = cached(cache_folder / "tokenizers", metadata, build)
         tokenizer = Tokenizer(vocabulary, source)
     return TextModel(tokenizer, _chat_template(metadata, tokenizer))
 
@@ -63,6 +60,10 @@ def _blaming(path: Path) -> Iterator[None]:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         kind = type(error).__name__
         raise ModelFileError(path, f"its tokenizer is unusable ({kind})") from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # the Rust library's, which has no module
+            raise
+        raise ModelFileError(path, "its tokenizer is unusable") from None
 
 
 def _chat_template(metadata: Mapping[str, Any], tokenizer: Tokenizer) -> ChatTemplate | None:
@@ -81,36 +82,3 @@ def _chat_template(metadata: Mapping[str, Any], tokenizer: Tokenizer) -> ChatTem
         for token in (bos, end)
     ]
     return ChatTemplate(source, tokenizer, *spelled)
-
-
-def _cached(folder: Path, vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:
-    file = folder / f"{_digest(metadata)}.json"
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        built = tokenizer_json.build(vocabulary, metadata)
-        _write(file, built)
-        return built
-
-
-def _digest(metadata: Mapping[str, Any]) -> str:
-    """Everything that decides the tokenizer, in a fixed order."""
-    digest = hashlib.blake2b(CACHE_VERSION.encode(), digest_size=16)
-    for key in sorted(key for key in metadata if key.startswith("tokenizer.ggml.")):
-        value = metadata[key]
-        joined = "\0".join(map(str, value)) if isinstance(value, list) else str(value)
-        digest.update(f"{key}={joined}\n".encode())
-    return digest.hexdigest()
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all. A cache that cannot be written is only slower."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, delete=False
-        ) as temporary:
-            temporary.write(text)
-        os.replace(temporary.name, file)  # noqa: PTH105
-    except OSError:
-        return

@@ -1,4 +1,4 @@
-"""Cuts long text where cutting cannot change its tokens, so that no call into the tokenizer is long.
+"""Cuts long text where that cannot change its tokens, so that no call of the tokenizer is long.
 
 The Rust tokenizer holds Python's global lock while it works: a megabyte at once would stop every
 stream of the process for a second. A token never spans the space between two words (checked when

@@ -49,7 +49,7 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         self.tests = limited_tests(self.budget)
         self.globals = limited_functions(self.budget)
 
-    def concat(self, parts: Iterable[str]) -> str:  # type: ignore[override]
+    def concat(self, parts: Iterable[str]) -> str:
         """Joins the output of the template, of a macro or of a block."""
         kept = []
         length = 0
@@ -116,7 +116,9 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
     def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         __self.budget.tick()
         if not isinstance(__obj, Macro | LoopContext):
-            __self.budget.weigh(args, kwargs)
+            # Jinja adds the loop's own variables, under names that templates cannot use.
+            named = [value for name, value in kwargs.items() if not name.startswith("_")]
+            __self.budget.weigh(args, named)
             __self._check_growth(__obj, args)
         result = super().call(__context, __obj, *args, **kwargs)
         if isinstance(result, str | list):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jinja2 import TemplateError
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
+from jinja2.filters import FILTERS as JINJA_FILTERS
+from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import Namespace
 
 from stoker.text.budget import Budget, LimitExceeded
@@ -27,14 +28,13 @@ OWN_TESTS = frozenset(["filter", "test"])
 MAX_INDENT = 16
 MAX_DIGITS = 15
 MAX_PATTERN = 64
-Function = Callable[..., Any]
 
 
-def limited_filters(budget: Budget) -> dict[str, Function]:
-    allowed: dict[str, Function] = {
-        name: function for name, function in DEFAULT_FILTERS.items() if name in FILTERS
+def limited_filters(budget: Budget) -> dict[str, Any]:
+    allowed: dict[str, Any] = {
+        name: function for name, function in JINJA_FILTERS.items() if name in FILTERS
     }
-    own = {
+    own: dict[str, Any] = {
         "from_json": json.loads,
         "indent": functools.partial(_indent, budget),
         "join": functools.partial(_join, budget),
@@ -45,15 +45,15 @@ def limited_filters(budget: Budget) -> dict[str, Function]:
     return {name: _weighed(function, budget) for name, function in (allowed | own).items()}
 
 
-def limited_tests(budget: Budget) -> dict[str, Function]:
-    def timed(test: Function) -> Function:
+def limited_tests(budget: Budget) -> dict[str, Any]:
+    def timed(test: Any) -> Callable[..., Any]:
         def run(*args: Any) -> Any:
             budget.tick()
             return test(*args)
 
         return run
 
-    return {name: timed(test) for name, test in DEFAULT_TESTS.items() if name not in OWN_TESTS}
+    return {name: timed(test) for name, test in JINJA_TESTS.items() if name not in OWN_TESTS}
 
 
 def limited_functions(budget: Budget) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def limited_functions(budget: Budget) -> dict[str, Any]:
     }
 
 
-def _weighed(function: Function, budget: Budget) -> Function:
+def _weighed(function: Any, budget: Budget) -> Callable[..., Any]:
     """The filter, with its input and its result counted. Lazy results count when they are read."""
 
     @functools.wraps(function, updated=())

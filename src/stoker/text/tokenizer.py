@@ -12,6 +12,9 @@ from stoker.text.pieces import Cutter
 from stoker.text.user_text import UserText
 from stoker.text.vocabulary import Vocabulary
 
+_PROBE = "a \u00e9\u4e2d\U0001f525\x01"
+"""Rare characters: a vocabulary that cannot spell them fails at load, not at a request."""
+
 
 class Tokenizer:
     """Thread-safe: the Rust tokenizer and the tables are read-only.
@@ -30,6 +33,7 @@ class Tokenizer:
             eos_token=sorted(vocabulary.eos_token_ids) or None,
             slices=[],
         )
+        self._rust.tokenize_str(_PROBE)
         self._cutter = Cutter(vocabulary.token_bytes)
         self.user_text = UserText(vocabulary.control_tokens)
 

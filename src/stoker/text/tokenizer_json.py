@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from stoker.errors import UnsupportedModel
 from stoker.text.pretokenizers import recipe, split_steps
-from stoker.text.vocabulary import NORMAL, SPACE, USER_DEFINED, Vocabulary, is_guarded
+from stoker.text.vocabulary import (
+    NORMAL,
+    SPACE,
+    USER_DEFINED,
+    Vocabulary,
+    is_guarded,
+    token_id,
+)
 
 _LINES = {
     "type": "Split",
@@ -18,9 +26,10 @@ _LINES = {
 }
 
 
-def build(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:
+def build(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> bytes:
     """Raises UnsupportedModel when the file lacks merges or names an unknown splitting rule."""
-    parts = _byte_level(metadata) if vocabulary.byte_level else _sentencepiece(vocabulary, metadata)
+    family = _byte_level if vocabulary.byte_level else _sentencepiece
+    parts = family(vocabulary, metadata)
     model = {
         "type": "BPE",
         "dropout": None,
@@ -29,7 +38,7 @@ def build(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:
         "vocab": {token: i for i, token in enumerate(vocabulary.tokens)},
         **parts.pop("model"),
     }
-    return json.dumps(
+    return msgspec.json.encode(
         {
             "version": "1.0",
             "truncation": None,
@@ -38,8 +47,7 @@ def build(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> str:
             "post_processor": None,
             **parts,
             "model": model,
-        },
-        ensure_ascii=False,
+        }
     )
 
 
@@ -61,7 +69,7 @@ def _added_tokens(vocabulary: Vocabulary) -> list[dict[str, Any]]:
     ]
 
 
-def _byte_level(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _byte_level(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> dict[str, Any]:
     merges = metadata.get("tokenizer.ggml.merges")
     if not merges:
         raise UnsupportedModel("the file's tokenizer has no merges")
@@ -93,7 +101,7 @@ def _pair(merge: str) -> list[str]:
 def _sentencepiece(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The space some models put before all text is Tokenizer's business, not written here."""
     merges = metadata.get("tokenizer.ggml.merges")
-    unknown = metadata.get("tokenizer.ggml.unknown_token_id")
+    unknown = token_id(metadata, "unknown_token_id", vocabulary.tokens)
     return {
         "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
         "pre_tokenizer": _LINES if merges else None,

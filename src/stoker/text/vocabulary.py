@@ -74,7 +74,7 @@ class Vocabulary:
             types=types,
             token_bytes=(byte_level_bytes if byte_level else sentencepiece_bytes)(tokens, types),
             byte_level=byte_level,
-            bos_token_id=_token_id(metadata, "bos_token_id", tokens),
+            bos_token_id=token_id(metadata, "bos_token_id", tokens),
             adds_bos=bool(metadata.get("tokenizer.ggml.add_bos_token", begins)),
             adds_space_prefix=bool(
                 metadata.get("tokenizer.ggml.add_space_prefix", kind == "llama") and not byte_level
@@ -154,7 +154,8 @@ def _check(tokens: Any, types: Any) -> None:
         raise ValueError("a token is not a string")
 
 
-def _token_id(metadata: Mapping[str, Any], key: str, tokens: list[str]) -> TokenId | None:
+def token_id(metadata: Mapping[str, Any], key: str, tokens: list[str]) -> TokenId | None:
+    """A token the metadata names; None if it names none that exists."""
     found = metadata.get(f"tokenizer.ggml.{key}")
     valid = isinstance(found, int) and 0 <= found < len(tokens)
     return found if valid else None
@@ -164,7 +165,7 @@ def _ends(metadata: Mapping[str, Any], tokens: list[str], types: list[int]) -> f
     """The file's own end tokens, and control tokens that are known to end a turn: files of chat
     models often name only one of the two they use."""
     keys = ("eos_token_id", "eot_token_id", "eom_token_id")
-    named = (_token_id(metadata, key, tokens) for key in keys)
+    named = (token_id(metadata, key, tokens) for key in keys)
     known = {
         token: i
         for i, token in enumerate(tokens)
