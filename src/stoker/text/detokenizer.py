@@ -11,21 +11,27 @@ from stoker.text.tokenizer import Tokenizer
 
 class Detokenizer:
     """Feeds the bytes of each token to an incremental decoder, so the text of a stream depends on
-    its tokens only, not on how they were split into pushes. Control tokens add no text."""
+    its tokens only, not on how they were split into pushes. It never sees the prompt, so it cannot
+    repeat any of it. Control tokens add no text. Each byte is looked at once.
+
+    For log probabilities: a token's `text_offset` is `position` before it is pushed.
+    """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self.position = 0
+        """Characters delivered so far."""
 
     def push(self, tokens: Iterable[TokenId]) -> str:
         """The text these tokens complete; bytes of an unfinished character are held back."""
-        content = b"".join(
-            self._tokenizer.token_bytes(token)
-            for token in tokens
-            if not self._tokenizer.is_control(token)
-        )
-        return self._decoder.decode(content)
+        return self._deliver(self._tokenizer.decode_bytes(tokens), final=False)
 
     def flush(self) -> str:
-        """What is left at the end: replacement characters for a cut-off character."""
-        return self._decoder.decode(b"", final=True)
+        """What is left at the end: a replacement character for a cut-off character."""
+        return self._deliver(b"", final=True)
+
+    def _deliver(self, content: bytes, *, final: bool) -> str:
+        text = self._decoder.decode(content, final)
+        self.position += len(text)
+        return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,53 +11,69 @@ class StopResult(NamedTuple):
     text: str
     """Safe to deliver: cannot be part of a stop string any more."""
     matched: str | None = None
-    """The stop string found. Nothing follows it."""
+    """The stop string found; it is not in the text, and nothing follows it."""
 
 
 class StopMatcher:
-    """The delivered text is the whole text cut before the stop that begins first; of those that
-    begin together, the longest-listed first. Work is linear in the text for a bounded number of
-    stops of bounded length."""
+    """Delivers the text before the stop string that is complete first; if two end together, before
+    the longer one. The same for any split of the text, and never later than a character decides it.
+
+    Each character is looked at once for each stop string (Knuth, Morris and Pratt's automaton), so
+    time is linear in the text whatever it repeats.
+    """
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = [stop for stop in stops if stop]
-        self._longest = max(map(len, self._stops), default=0)
+        self._automata = [_Automaton(stop) for stop in stops if stop]
+        firsts = "".join(sorted({automaton.word[0] for automaton in self._automata}))
+        self._first = re.compile(f"[{re.escape(firsts)}]" if firsts else r"(?!)")
         self._held = ""
+        self._matched: str | None = None
 
     def push(self, text: str) -> StopResult:
-        if not self._stops:
+        """After a match all text is swallowed, and the match is told again."""
+        if self._matched is not None:
+            return StopResult("", self._matched)
+        if not self._held and self._first.search(text) is None:
             return StopResult(text)
-        self._held += text
-        first, found = self._first_match()
-        pending = self._first_pending()
-        if found is not None and first <= pending:
-            delivered, self._held = self._held[:first], ""
-            return StopResult(delivered, found)
-        delivered, self._held = self._held[:pending], self._held[pending:]
-        return StopResult(delivered)
+        seen = self._held + text
+        for position in range(len(self._held), len(seen)):
+            ended = [
+                automaton.word for automaton in self._automata if automaton.step(seen[position])
+            ]
+            if ended:
+                self._matched = max(ended, key=len)
+                self._held = ""
+                return StopResult(seen[: position + 1 - len(self._matched)], self._matched)
+        partial = max(automaton.length for automaton in self._automata)
+        kept = len(seen) - partial
+        self._held = seen[kept:]
+        return StopResult(seen[:kept])
 
     def flush(self) -> str:
         """The held-back tail, when the stream ends without a stop."""
         tail, self._held = self._held, ""
-        first, found = self._match_in(tail)
-        return tail if found is None else tail[:first]
+        for automaton in self._automata:
+            automaton.length = 0
+        return tail
 
-    def _first_match(self) -> tuple[int, str | None]:
-        return self._match_in(self._held)
 
-    def _match_in(self, text: str) -> tuple[int, str | None]:
-        best: tuple[int, str | None] = (len(text), None)
-        for stop in self._stops:
-            at = text.find(stop)
-            if at >= 0 and (best[1] is None or at < best[0]):
-                best = (at, stop)
-        return best
+class _Automaton:
+    """How much of one word the text ends with."""
 
-    def _first_pending(self) -> int:
-        """Where the earliest tail begins that could still grow into a stop string."""
-        start = max(0, len(self._held) - self._longest + 1)
-        for at in range(start, len(self._held)):
-            tail = self._held[at:]
-            if any(len(stop) > len(tail) and stop.startswith(tail) for stop in self._stops):
-                return at
-        return len(self._held)
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.length = 0
+        self._shorter = [0] * len(word)  # where to go on after a mismatch: the next shorter match
+        for position in range(1, len(word)):
+            length = self._shorter[position - 1]
+            while length and word[length] != word[position]:
+                length = self._shorter[length - 1]
+            self._shorter[position] = length + (word[length] == word[position])
+
+    def step(self, letter: str) -> bool:
+        """True when the word is complete."""
+        word = self.word
+        while self.length and word[self.length] != letter:
+            self.length = self._shorter[self.length - 1]
+        self.length += word[self.length] == letter
+        return self.length == len(word)
