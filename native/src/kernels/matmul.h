@@ -155,8 +155,7 @@ inline void all_rows(const uint8_t* quants, const uint8_t* scales, int groups,
         }
     };
     block.template operator()<kRowBlock>();
-    if constexpr (kRowBlock > 4) block.template operator()<4>();
-    if constexpr (kRowBlock > 2) block.template operator()<2>();
+    block.template operator()<2>();
     block.template operator()<1>();
 }
 

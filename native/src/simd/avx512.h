@@ -9,7 +9,7 @@
 namespace stoker::STOKER_ISA {
 
 inline constexpr const char* kName = "avx512_vnni";
-inline constexpr int kRowBlock = 8;       // activation rows sharing one unpacked weight group
+inline constexpr int kRowBlock = 4;       // activation rows sharing one unpacked weight group
 inline constexpr int kRowTiles = 4;       // weight tiles in flight for a single row
 inline constexpr int kAccumulators = 16;  // float accumulators an attention block may use
 
