@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +9,16 @@ from typing import Any
 
 from stoker.errors import ConfigError, ModelFileError
 from stoker.model.families.family import GgufModel, canonical_names
-from stoker.model.families.rope import MAX_HEAD
 from stoker.model.fields import Fields
 from stoker.model.pickled import refuse_pickled
 from stoker.model.registry import find_family
 from stoker.model.spec import DecoderSpec
 from stoker.model.weights.gguf import GgufFile
-from stoker.model.weights.interface import TensorInfo, TensorType, Weights
+from stoker.model.weights.interface import TensorInfo, Weights
 from stoker.model.weights.quantized import FORMATS, QuantizedWeights
 from stoker.model.weights.shapes import check_shapes
+
+ROPE_FACTORS = "rope_freqs.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _open_gguf(path: Path) -> Model:
         )
         spec = family.from_gguf(found)
         names = canonical_names(spec, family.gguf_names)
-        check_shapes(path, spec, names, file.tensors, ignore=("rope_freqs.weight",))
+        check_shapes(path, spec, names, file.tensors, ignore=(ROPE_FACTORS,))
     except BaseException:
         file.close()
         raise
@@ -112,11 +112,4 @@ def _vocab_size(path: Path, file: GgufFile) -> int:
 
 def _rope_factors(file: GgufFile) -> list[float] | None:
     """Llama 3's frequency factors, which its GGUF files carry as a tensor."""
-    info = file.tensors.get("rope_freqs.weight")
-    if info is None:
-        return None
-    if info.type is not TensorType.F32:
-        raise ModelFileError(file.path, "tensor 'rope_freqs.weight' is not F32")
-    if info.rows * info.columns > MAX_HEAD:
-        raise ModelFileError(file.path, "tensor 'rope_freqs.weight' is larger than a head")
-    return array.array("f", file.read(info.name)).tolist()
+    return file.floats(ROPE_FACTORS) if ROPE_FACTORS in file.tensors else None

@@ -93,8 +93,17 @@ class Yarn:
         for i, frequency in enumerate(plain):
             ramp = min(1.0, max(0.0, (i - low) / max(high - low, 0.001)))
             scaled.append(frequency * (1 - ramp) + frequency / self.factor * ramp)
-        usual = max(1.0, 0.1 * math.log(self.factor) + 1.0)
-        return scaled, usual if self.attention_factor is None else self.attention_factor
+        return scaled, self.usual if self.attention_factor is None else self.attention_factor
+
+    @property
+    def usual(self) -> float:
+        """The paper's factor on cos and sin."""
+        return max(1.0, 0.1 * math.log(self.factor) + 1.0)
+
+    @property
+    def beyond_usual(self) -> float:
+        """How GGUF files state the attention factor."""
+        return 1.0 if self.attention_factor is None else self.attention_factor / self.usual
 
 
 def from_config(config: Fields, style: RopeStyle, dim: int, base: float) -> RopeSpec:
@@ -103,6 +112,17 @@ def from_config(config: Fields, style: RopeStyle, dim: int, base: float) -> Rope
     if scaling is None:
         return rope(style, dim, frequencies(base, dim))
     return from_scaling(scaling, style, dim, base, config.integer("max_position_embeddings"))
+
+
+def yarn_of(scaling: Fields, context: int) -> Yarn:
+    given = "attention_factor"
+    return Yarn(
+        factor=scaling.number("factor"),
+        original=scaling.integer("original_max_position_embeddings", context),
+        fast=scaling.number("beta_fast", YARN_FAST),
+        slow=scaling.number("beta_slow", YARN_SLOW),
+        attention_factor=scaling.number(given) if scaling.has(given) else None,
+    )
 
 
 def from_scaling(
@@ -118,14 +138,7 @@ def from_scaling(
     if kind == "llama3":
         return rope(style, dim, llama3(plain, scaling))
     if kind == "yarn":
-        numbers = Yarn(
-            factor=scaling.number("factor"),
-            original=scaling.integer("original_max_position_embeddings", context),
-            fast=scaling.number("beta_fast", YARN_FAST),
-            slow=scaling.number("beta_slow", YARN_SLOW),
-            attention_factor=_optional(scaling, "attention_factor"),
-        )
-        return rope(style, dim, *numbers.apply(plain, base))
+        return rope(style, dim, *yarn_of(scaling, context).apply(plain, base))
     raise scaling.fail("rope_type", f"'{kind}' is not supported")
 
 
@@ -145,18 +158,15 @@ def from_gguf(
     if kind == "linear":
         return rope(style, dim, [f / factor for f in plain])
     if kind == "yarn":
-        numbers = Yarn(
+        yarn = Yarn(
             factor=factor,
             original=fields.integer(
                 "rope.scaling.original_context_length", fields.integer("context_length")
             ),
             fast=fields.number("rope.scaling.yarn_beta_fast", YARN_FAST),
             slow=fields.number("rope.scaling.yarn_beta_slow", YARN_SLOW),
-            attention_factor=_optional(fields, "rope.scaling.attn_factor"),
+            attention_factor=None,
         )
-        return rope(style, dim, *numbers.apply(plain, base))
+        scaled, usual = yarn.apply(plain, base)
+        return rope(style, dim, scaled, usual * fields.number("rope.scaling.attn_factor", 1.0))
     raise fields.fail("rope.scaling.type", f"'{kind}' is not supported")
-
-
-def _optional(fields: Fields, key: str) -> float | None:
-    return fields.number(key) if fields.has(key) else None

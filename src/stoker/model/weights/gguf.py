@@ -9,6 +9,7 @@ Tensors are read with pread, not mapped: a file cut short while serving is an er
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from stoker.model.weights.interface import BLOCK, TensorInfo, TensorType
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MAX_TENSORS = 65_536
+MAX_VECTOR = 65_536
 MAX_DIMENSIONS = 4
 MAX_ALIGNMENT = 1 << 16
 HEADER_SIZES = (16 << 20, 64 << 20, 256 << 20)
@@ -76,6 +78,13 @@ class GgufFile:
         """A tensor's bytes. Raises KeyError for an unknown name, ModelFileError if cut short."""
         extent = self._header.extents[name]
         return self._file.read(extent.offset, extent.info.num_bytes, f"tensor '{name}'")
+
+    def floats(self, name: str) -> list[float]:
+        """A small F32 vector. Raises ModelFileError for any other tensor."""
+        info = self.tensors[name]
+        if info.type is not TensorType.F32 or info.rows != 1 or info.columns > MAX_VECTOR:
+            raise ModelFileError(self.path, f"tensor '{name}' is not a short F32 vector")
+        return list(struct.unpack(f"<{info.columns}f", self.read(name)))
 
     def record(self, key: str) -> bytes:
         """A metadata entry as the file has it: key, type and value. Raises KeyError."""

@@ -16,6 +16,7 @@ from stoker.model.weights.dequantize import Blocks, Floats
 from stoker.model.weights.interface import BLOCK, TensorType
 from stoker.model.weights.quantize_k import q4_k
 
+_SMALLEST = np.float32(1e-37)
 SLICE_VALUES = 1 << 20
 """Values quantised at a time, so that temporaries stay small whatever the tensor's size."""
 
@@ -50,7 +51,8 @@ def _bf16(values: Floats) -> Blocks:
 
 
 def _inverse(scale: Floats) -> Floats:
-    return np.divide(1.0, scale, out=np.zeros_like(scale), where=scale != 0)
+    """Zero for a scale whose inverse is not finite; as fp16 such a scale is zero itself."""
+    return np.divide(1.0, scale, out=np.zeros_like(scale), where=np.abs(scale) > _SMALLEST)
 
 
 def _halves(*columns: Floats) -> Blocks:
