@@ -145,6 +145,24 @@ def test_environment_variables_stay_few() -> None:
     assert len({CONFIG_FILE, *VARIABLES}) <= 6
 
 
+def test_every_configuration_key_does_something() -> None:
+    from stoker.config.setting import fields
+
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in python_files()
+        if "config" not in path.relative_to(PACKAGE).parts
+    )
+    loaders = "".join(path.read_text(encoding="utf-8") for path in python_files(PACKAGE / "config"))
+    found = [
+        key
+        for key in fields()
+        if not re.search(rf"\.{key.partition('.')[2]}\b", sources)
+        and not re.search(rf"(model|server)\.{key.partition('.')[2]}\b", loaders)
+    ]
+    assert not found
+
+
 def test_only_the_kernel_layer_and_its_executor_touch_the_native_core() -> None:
     found = [
         where(path, node)
@@ -271,6 +289,22 @@ def test_tables_in_the_pages_say_what_was_measured() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
+
+
+def test_the_page_of_behaviour_lists_every_error_a_client_can_see() -> None:
+    from stoker import errors
+
+    def leaves(kind: type[errors.StokerError]) -> Iterator[type[errors.StokerError]]:
+        for below in kind.__subclasses__():
+            yield from leaves(below) if below.__subclasses__() else [below]
+
+    text = (ROOT / "docs" / "behaviour.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| (\d{3}) \| `(\w+)` \|", text, re.MULTILINE))
+    assert rows == {
+        (str(kind.status), kind.code)
+        for kind in leaves(errors.StokerError)
+        if not issubclass(kind, errors.SetupError)
+    }
 
 
 TEST_NAME = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from stoker.version import VERSION as __version__
+from stoker.version import VERSION as __version__  # noqa: N811 - as tools expect it
 
 if TYPE_CHECKING:
     from stoker.core.sampling import SamplingParams

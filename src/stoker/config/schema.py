@@ -62,15 +62,12 @@ class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     json_depth: Positive = 32
     messages: Positive = 1024
     content_parts: Positive = 64
-    tools: Positive = 128
     n: Positive = 8
     batch_prompts: Positive = 64
     top_logprobs: Annotated[int, msgspec.Meta(ge=0)] = 20
     stops: Annotated[int, msgspec.Meta(ge=0)] = 4
     stop_characters: Positive = 256
     logit_bias: Annotated[int, msgspec.Meta(ge=0)] = 300
-    template_bytes: Positive = 64 * 1024
-    template_milliseconds: Positive = 250
     stream_buffer_bytes: Positive = 64 * 1024
 
 
