@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jinja2 import nodes
+from jinja2.exceptions import SecurityError
 from jinja2.runtime import LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
@@ -89,10 +90,16 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(argument, str):
+            _check_public(obj, argument)
         found = super().getitem(obj, argument)
         if isinstance(found, str) and isinstance(argument, slice):
             self.budget.spend(len(found))
         return found
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        _check_public(obj, attribute)
+        return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         match obj:
@@ -105,6 +112,10 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             case _:
                 allowed = isinstance(obj, LoopContext | Namespace | Undefined)
         return allowed and super().is_safe_attribute(obj, attr, value)
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
+        """An error at once: printed, Jinja's own answer would be an empty string."""
+        raise SecurityError(f"'{attribute[:64]}' of a {type(obj).__name__} may not be used")
 
     def wrap_str_format(self, value: Any) -> Any:
         """Only `'{} of {}'.format(a, b)`: format specifications can ask for any width."""
@@ -146,9 +157,9 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             return
         name = getattr(function, "__name__", "")
         if name == "replace" and len(args) >= 2:
-            self.budget.spend(replaced_length(owner, str(args[0]), str(args[1])))
+            self.budget.spend(_replaced_length(owner, str(args[0]), str(args[1])))
         elif name == "join" and args:
-            self.budget.spend(joined_length(owner, args[0]))
+            self.budget.spend(_joined_length(owner, args[0]))
         else:
             self.budget.spend(len(owner))
 
@@ -161,13 +172,19 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         return "".join(piece for pair in zip(pieces, [*texts, ""], strict=True) for piece in pair)
 
 
-def replaced_length(text: str, old: str, new: str) -> int:
+def _check_public(obj: Any, name: str) -> None:
+    """Names with an underscore are looked for in the data of a request only."""
+    if name.startswith("_") and not isinstance(obj, Mapping):
+        raise SecurityError(f"'{name[:64]}' may not be used")
+
+
+def _replaced_length(text: str, old: str, new: str) -> int:
     """At most how long text.replace(old, new) is."""
     found = text.count(old) if old else len(text) + 1
     return len(text) + found * len(new)
 
 
-def joined_length(separator: str, items: Any) -> int:
+def _joined_length(separator: str, items: Any) -> int:
     """How long separator.join(items) is; what is not a list of strings fails by itself."""
     if not isinstance(items, list | tuple | str | Mapping):
         raise LimitExceeded("the template joins what is not a list")

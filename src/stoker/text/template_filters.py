@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jinja2 import TemplateError
@@ -19,8 +19,8 @@ FILTERS = frozenset(
     [
         "abs", "bool", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first",
         "float", "int", "items", "last", "length", "list", "lower", "map", "max", "min", "reject",
-        "rejectattr", "reverse", "safe", "select", "selectattr", "sort", "string", "title", "trim",
-        "unique", "upper",
+        "rejectattr", "reverse", "safe", "select", "selectattr", "sort", "string", "trim", "unique",
+        "upper",
     ]
 )  # fmt: skip
 OWN_TESTS = frozenset(["filter", "test"])
@@ -28,6 +28,7 @@ OWN_TESTS = frozenset(["filter", "test"])
 MAX_INDENT = 16
 MAX_DIGITS = 15
 MAX_PATTERN = 64
+MAX_TITLE = 4096
 
 
 def limited_filters(budget: Budget) -> dict[str, Any]:
@@ -40,7 +41,8 @@ def limited_filters(budget: Budget) -> dict[str, Any]:
         "join": functools.partial(_join, budget),
         "replace": functools.partial(_replace, budget),
         "round": _round,
-        "tojson": _to_json,
+        "title": _title,
+        "tojson": functools.partial(_to_json, budget),
     }
     return {name: _weighed(function, budget) for name, function in (allowed | own).items()}
 
@@ -123,7 +125,14 @@ def _round(value: float, precision: int = 0, method: str = "common") -> float:
     return round(float(value), precision)
 
 
+def _title(text: Any) -> str:
+    if len(str(text)) > MAX_TITLE:
+        raise LimitExceeded("the template changes the case of a long text")
+    return str(text).title()
+
+
 def _to_json(
+    budget: Budget,
     value: Any,
     indent: int | None = None,
     ensure_ascii: bool = False,
@@ -131,8 +140,11 @@ def _to_json(
     separators: tuple[str, str] | None = None,
 ) -> str:
     """As models were trained on it: without the HTML escapes of Jinja's own."""
+    if isinstance(value, Iterator):
+        value = list(value)
+        budget.weigh(value)
     return json.dumps(
-        list(value) if isinstance(value, map | filter) else value,
+        value,
         indent=None if indent is None else max(0, min(int(indent), MAX_INDENT)),
         ensure_ascii=ensure_ascii,
         sort_keys=sort_keys,
