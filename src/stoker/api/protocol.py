@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from asyncio.events import TimerHandle
 from typing import Any, cast
 
@@ -30,6 +31,7 @@ class _Refused(Exception):
 class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, limits: LimitsSection, **options: Any) -> None:
         super().__init__(**options)
+        self.access_log = False  # it would hold what clients put into paths; app.py has its own
         self._limits = limits
         self._head_bytes = 0
         self._in_head = False
@@ -41,7 +43,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         connection = cast("asyncio.Transport", transport)
-        connection.set_write_buffer_limits(high=self._limits.stream_buffer_bytes)
+        size = self._limits.stream_buffer_bytes
+        connection.set_write_buffer_limits(high=size)
+        # The system would grow its own buffer to megabytes and hide a reader that has stopped.
+        connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         super().connection_made(connection)
         self._head_timer = self.loop.call_later(self._limits.header_seconds, self._too_slow)
 

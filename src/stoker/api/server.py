@@ -124,6 +124,7 @@ class Server(uvicorn.Server):
         for task in [*tasks, *requests]:
             task.cancel()
         await asyncio.gather(*tasks, *requests, return_exceptions=True)
+        self._application.service.worker.shutdown(wait=False, cancel_futures=True)
         await self._application.service.backend.close()
 
     # --- while running ----------------------------------------------------------------------

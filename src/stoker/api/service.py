@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -34,6 +35,9 @@ class Service:
     """Unix seconds, as the model list shows."""
     clock: Clock = field(default_factory=SystemClock)
 
+    worker: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="text")
+    )
     draining: bool = False
     """Set first of all when shutting down, so that no new work is sent here."""
 
@@ -57,9 +61,13 @@ class Service:
 
     async def encode(self, text: str, *, add_bos: bool) -> list[TokenId]:
         """Raises InvalidRequest."""
-        return await off_loop(len(text), lambda: self.text.tokenizer.encode(text, add_bos=add_bos))
+        return await self.off_loop(
+            len(text), lambda: self.text.tokenizer.encode(text, add_bos=add_bos)
+        )
 
-
-async def off_loop(size: int, work: Callable[[], Result]) -> Result:
-    """Runs `work` here when its input is small, else on a thread."""
-    return work() if size <= INLINE_CHARACTERS else await asyncio.to_thread(work)
+    async def off_loop(self, size: int, work: Callable[[], Result]) -> Result:
+        """Runs `work` here when its input is small, else on the one thread for such work: more
+        would only compete with the loop for the interpreter."""
+        if size <= INLINE_CHARACTERS:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self.worker, work)

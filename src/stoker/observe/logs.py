@@ -19,7 +19,8 @@ from stoker.config.schema import LogSection
 
 MAX_LINE = 8 * 1024
 _SECRET = re.compile(
-    r"(?i)(bearer\s+|authorization['\"]?\s*[:=]\s*|api[-_]?key['\"]?\s*[:=]\s*)\S+|\bsk-[\w-]{8,}"
+    r"(?i)((?:authorization|api[-_]?key)['\"]?\s*[:=]\s*['\"]?(?:bearer\s+|basic\s+)?|bearer\s+)\S+"
+    r"|\bsk-[\w-]{8,}"
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 

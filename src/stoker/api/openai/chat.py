@@ -24,7 +24,7 @@ from stoker.api.openai.sampling import (
     sampling_params,
     stop_strings,
 )
-from stoker.api.service import Service, off_loop
+from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest, UnsupportedConstraint
@@ -89,7 +89,7 @@ async def encode_messages(service: Service, request: ChatRequest) -> list[TokenI
     if request.reasoning_effort is not None:
         variables["reasoning_effort"] = request.reasoning_effort
     size = sum(len(message["content"]) for message in messages)
-    return await off_loop(size, lambda: template.encode(messages, variables=variables))
+    return await service.off_loop(size, lambda: template.encode(messages, variables=variables))
 
 
 def _logprobs(request: ChatRequest, limits: LimitsSection) -> int | None:

@@ -1,0 +1,176 @@
+"""Slow readers, floods, silence and deadlines: each has a bound, and neighbours do not notice."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.support.raw_http import exchange, read_all, statuses
+from tests.support.server import MODEL, RunningServer, local_server
+
+CHAT = "/v1/chat/completions"
+
+
+def body(**changes: Any) -> bytes:
+    return json.dumps(
+        {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "seed": 1, **changes}
+    ).encode()
+
+
+def request(content: bytes, *headers: bytes) -> bytes:
+    return b"\r\n".join(
+        (
+            b"POST /v1/chat/completions HTTP/1.1",
+            b"Host: localhost",
+            b"Content-Type: application/json",
+            b"Content-Length: %d" % len(content),
+            *headers,
+            b"",
+            content,
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    with local_server(send_seconds=0.3, stream_buffer_bytes=4096) as running:
+        yield running
+
+
+def unread(server: RunningServer) -> socket.socket:
+    """A connection with the smallest receive buffer there is."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    connection.connect(("127.0.0.1", server.port))
+    return connection
+
+
+def test_readers_that_never_read_are_ended_and_free_their_blocks(server: RunningServer) -> None:
+    """Log probabilities make the answers larger than the sockets' own buffers."""
+    wanted = body(stream=True, max_tokens=500, n=8, logprobs=True)
+    readers = [unread(server) for _ in range(2)]
+    for reader in readers:
+        reader.sendall(request(wanted))
+    server.until(lambda: server.backend.load.num_running > 0)
+    server.until(lambda: server.backend.load.used_blocks == 0)
+    server.until(lambda: not server.application.open_requests)
+    for reader in readers:
+        assert not read_all(reader).endswith(b"0\r\n\r\n"), "a cut stream must not end cleanly"
+        reader.close()
+
+
+def test_a_large_answer_nobody_reads_does_not_keep_its_connection(server: RunningServer) -> None:
+    wanted = body(max_tokens=500, n=8, logprobs=True)
+    with unread(server) as reader:
+        reader.sendall(request(wanted, b"Connection: close"))
+        server.until(lambda: server.backend.load.num_running > 0)
+        server.until(lambda: not server.application.open_requests)
+        server.until(lambda: not server.server.server_state.connections)
+
+
+def test_more_requests_than_may_be_open_are_refused_at_once() -> None:
+    with local_server(open_requests=3) as server:
+        server.call(server.backend.hold)
+        held = [server.connect() for _ in range(3)]
+        for connection in held:
+            connection.sendall(request(body(stream=True)))
+        server.until(lambda: server.application.open_requests == 3)
+        answer = exchange(server, request(body(), b"Connection: close"))
+        assert statuses(answer) == [429]
+        assert b'"overloaded"' in answer
+        assert b"retry-after: " in answer
+        probe = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        assert statuses(exchange(server, probe)) == [200]
+        for connection in held:
+            connection.close()
+        server.until(lambda: not server.application.open_requests)
+        server.call(server.backend.release)
+
+
+def test_more_sequences_than_the_engine_lets_wait_are_429_and_leave_nothing(
+    server: RunningServer,
+) -> None:
+    server.call(server.backend.hold)
+    wanted = json.dumps({"model": MODEL, "prompt": ["hi"] * 64, "n": 8}).encode()
+    asked = request(wanted, b"Connection: close").replace(b"/chat/", b"/", 1)
+    answer = exchange(server, asked)
+    assert statuses(answer) == [429]
+    assert b'"overloaded"' in answer
+    server.call(server.backend.release)
+    server.until(lambda: server.backend.engine.idle)
+
+
+def test_health_answers_fast_while_long_prompts_are_tokenised(server: RunningServer) -> None:
+    """The longest body allowed is refused for its length only after it was tokenised."""
+    long = body(messages=[{"role": "user", "content": "word " * 300_000}])
+    senders = [server.connect() for _ in range(3)]
+    for sender in senders:
+        sender.sendall(request(long, b"Connection: close"))
+    times = []
+    for _ in range(100):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        started = time.perf_counter()
+        connection.request("GET", "/health/live")
+        assert connection.getresponse().status == 200
+        times.append(time.perf_counter() - started)
+        connection.close()
+    for sender in senders:
+        assert statuses(read_all(sender)) == [400]
+        sender.close()
+    assert sorted(times)[98] < 0.1
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_a_deadline_is_504_before_the_first_token_and_an_error_event_after_it(
+    server: RunningServer, steps: int
+) -> None:
+    server.call(server.backend.hold)
+    asked = request(
+        body(stream=True, max_tokens=100), b"X-Request-Timeout: 0.2", b"Connection: close"
+    )
+    with server.connect() as connection:
+        connection.sendall(asked)
+        server.until(lambda: server.backend.load.num_waiting == 1)
+        passed = time.monotonic() + 0.2
+        server.call(lambda: server.backend.let_step(steps))
+        server.until(lambda: time.monotonic() > passed)
+        server.call(server.backend.let_step)
+        answer = read_all(connection)
+    server.call(server.backend.release)
+    assert statuses(answer) == ([200] if steps else [504])
+    assert b'"deadline_exceeded"' in answer
+    assert b"[DONE]" not in answer
+
+
+async def test_silence_is_broken_by_comments() -> None:
+    from stoker.api.exchange import Exchange
+    from stoker.api.sse import EventStream
+    from stoker.config.schema import LimitsSection
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    exchange = Exchange({"headers": []}, receive, send, LimitsSection(), "req_1")
+    stream = EventStream(exchange, silence=0.01)
+
+    async def work() -> None:
+        while len(sent) < 4:
+            await asyncio.sleep(0)
+        await stream.finish(b"data: end\n\n")
+
+    await exchange.while_connected(work(), stream.keep_alive)
+    assert sent[0]["status"] == 200
+    assert [message["body"] for message in sent[1:4]] == [b": waiting\n\n"] * 3
+    assert sent[-1]["body"] == b"data: end\n\n"
