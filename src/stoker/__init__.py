@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from stoker.version import VERSION as __version__  # noqa: N811 - as tools expect it
 
 if TYPE_CHECKING:
+    from stoker.async_engine import AsyncEngine
     from stoker.core.sampling import SamplingParams
-    from stoker.engine.client import EngineClient as AsyncEngine
     from stoker.llm import LLM, Completion
 
 __all__ = ["LLM", "AsyncEngine", "Completion", "SamplingParams", "__version__"]
@@ -18,7 +18,7 @@ _HOMES = {
     "LLM": ("stoker.llm", "LLM"),
     "Completion": ("stoker.llm", "Completion"),
     "SamplingParams": ("stoker.core.sampling", "SamplingParams"),
-    "AsyncEngine": ("stoker.engine.client", "EngineClient"),
+    "AsyncEngine": ("stoker.async_engine", "AsyncEngine"),
 }
 
 

@@ -6,28 +6,24 @@ LLM("smollm2:135m").generate(["The capital of France is"], SamplingParams(max_to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stoker.config.load import load as load_config
-from stoker.config.paths import cache_folder
-from stoker.config.setting import Setting
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import FinishReason, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.engine.build import build_engine
-from stoker.engine.settings import engine_settings
-from stoker.errors import InvalidRequest, StokerError
-from stoker.model.load import open_model
-from stoker.model.pull import resolve
+from stoker.errors import InternalError
+from stoker.prepare import Messages, Prompt, prepare
 from stoker.text.detokenizer import Detokenizer
-from stoker.text.load import TextModel, load_text
 
-Prompt = str | Sequence[TokenId]
+ANY_NUMBER = 1 << 30
+"""Prompts that may wait: a list given at once is bounded by its giver."""
+COMPLETION = SamplingParams(max_tokens=128)
+ANSWER = SamplingParams(max_tokens=512)
 
 
 @dataclass(slots=True)
@@ -49,104 +45,84 @@ class LLM:
 
         Raises SetupError's kinds: PullError, ModelFileError, UnsupportedModel, ConfigError.
         """
-        given = [Setting(f"engine.{key}", value, "LLM()") for key, value in engine.items()]
-        config = load_config(given).config
-        cache = cache_folder(config.model)
-        path = resolve(model, cache)
-        self.text = _load_text(path, cache)
-        settings = engine_settings(config, path, self.text.tokenizer.eos_token_ids)
-        self._engine, self.info = build_engine(settings, lambda done, total: None)
+        self._prepared = prepare(model, "LLM()", {"max_waiting": ANY_NUMBER} | engine)
+        self.text = self._prepared.text
+        self._engine, self.info = build_engine(self._prepared.settings, lambda done, total: None)
         self._submitted = 0
 
     def generate(
-        self,
-        prompts: Prompt | Sequence[Prompt],
-        sampling: SamplingParams | None = None,
+        self, prompts: Prompt | Sequence[Prompt], sampling: SamplingParams = COMPLETION
     ) -> list[Completion]:
-        """Completes all prompts together, in one batch; results are in the order of the prompts."""
+        """Completes all prompts together, in one batch; results are in the order of the prompts.
+
+        Raises InvalidRequest or ContextLengthExceeded before anything is computed.
+        """
         single = isinstance(prompts, str) or (bool(prompts) and isinstance(prompts[0], int))
         listed: Sequence[Any] = [prompts] if single else prompts
-        encoded = [self._encode(prompt) for prompt in listed]
-        return self._run(encoded, sampling or SamplingParams(max_tokens=128))
+        return self._run([self._prepared.encode(prompt) for prompt in listed], sampling)
 
-    def chat(
-        self, messages: Sequence[Mapping[str, Any]], sampling: SamplingParams | None = None
-    ) -> Completion:
+    def chat(self, messages: Messages, sampling: SamplingParams = ANSWER) -> Completion:
         """Answers one conversation. Raises InvalidRequest for a model without a chat template."""
-        return self._run([self._encode_chat(messages)], sampling or SamplingParams(max_tokens=512))[
-            0
-        ]
+        return self._run([self._prepared.encode_chat(messages)], sampling)[0]
 
-    def stream_chat(
-        self, messages: Sequence[Mapping[str, Any]], sampling: SamplingParams | None = None
-    ) -> Iterator[str]:
-        """As `chat`, yielding text as it comes."""
-        ids = self._encode_chat(messages)
-        yield from self._stream(ids, sampling or SamplingParams(max_tokens=512))
-
-    def stream(self, prompt: Prompt, sampling: SamplingParams | None = None) -> Iterator[str]:
+    def stream(self, prompt: Prompt, sampling: SamplingParams = COMPLETION) -> Iterator[str]:
         """Completes one prompt, yielding text as it comes."""
-        yield from self._stream(self._encode(prompt), sampling or SamplingParams(max_tokens=128))
+        return self._stream(self._prepared.encode(prompt), sampling)
 
-    def _encode(self, prompt: Prompt) -> list[TokenId]:
-        if not isinstance(prompt, str):
-            ids = list(prompt)
-            if any(not 0 <= token < self.info.vocab_size for token in ids):
-                raise InvalidRequest(f"token ids must be between 0 and {self.info.vocab_size - 1}")
-        else:
-            ids = self.text.tokenizer.encode(prompt, add_bos=True)
-        if not ids:
-            raise InvalidRequest("the prompt has no tokens")
-        return ids
+    def stream_chat(self, messages: Messages, sampling: SamplingParams = ANSWER) -> Iterator[str]:
+        """As `chat`, yielding text as it comes."""
+        return self._stream(self._prepared.encode_chat(messages), sampling)
 
-    def _encode_chat(self, messages: Sequence[Mapping[str, Any]]) -> list[TokenId]:
-        if self.text.chat_template is None:
-            raise InvalidRequest("this model has no chat template; use generate()")
-        return self.text.chat_template.encode(messages)
-
-    def _submit(self, ids: list[TokenId], sampling: SamplingParams) -> RequestId:
+    def _submit(self, ids: tuple[TokenId, ...], sampling: SamplingParams) -> RequestId:
         self._submitted += 1
         request_id = RequestId(f"offline-{self._submitted}")
-        self._engine.submit(
-            Request(request_id=request_id, prompt_token_ids=tuple(ids), sampling=sampling)
-        )
+        self._engine.submit(Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling))
         return request_id
 
-    def _run(self, prompts: list[list[TokenId]], sampling: SamplingParams) -> list[Completion]:
-        completions = {
-            self._submit(ids, sampling): Completion(num_prompt_tokens=len(ids)) for ids in prompts
-        }
-        while not self._engine.idle:
-            for delta in self._engine.step():
-                completion = completions[delta.request_id]
-                completion.token_ids += delta.token_ids
-                completion.logprobs += delta.logprobs
-                completion.num_cached_tokens += delta.num_cached_tokens
-                if delta.finish is not None:
-                    completion.finish_reason = delta.finish.reason
-                    completion.error_code = delta.finish.error_code
+    def _run(
+        self, prompts: list[tuple[TokenId, ...]], sampling: SamplingParams
+    ) -> list[Completion]:
+        completions: dict[RequestId, Completion] = {}
+        try:
+            for ids in prompts:
+                completions[self._submit(ids, sampling)] = Completion(num_prompt_tokens=len(ids))
+            while not self._engine.idle:
+                self._collect(completions)
+        finally:
+            self._abandon(completions)
         for completion in completions.values():
             completion.text = self.text.tokenizer.decode(completion.token_ids)
         return list(completions.values())
 
-    def _stream(self, ids: list[TokenId], sampling: SamplingParams) -> Iterator[str]:
+    def _collect(self, completions: dict[RequestId, Completion]) -> None:
+        for delta in self._engine.step():
+            completion = completions[delta.request_id]
+            completion.token_ids += delta.token_ids
+            completion.logprobs += delta.logprobs
+            completion.num_cached_tokens += delta.num_cached_tokens
+            if delta.finish is not None:
+                completion.finish_reason = delta.finish.reason
+                completion.error_code = delta.finish.error_code
+
+    def _stream(self, ids: tuple[TokenId, ...], sampling: SamplingParams) -> Iterator[str]:
         request_id = self._submit(ids, sampling)
         detokenizer = Detokenizer(self.text.tokenizer)
         try:
             while not self._engine.idle:
                 for delta in self._engine.step():
                     if delta.finish is not None and delta.finish.error_code is not None:
-                        raise StokerError(f"generation failed: {delta.finish.error_code}")
-                    text = detokenizer.push(delta.token_ids)
-                    if text:
-                        yield text
-            tail = detokenizer.flush()
-            if tail:
-                yield tail
+                        raise InternalError(f"generation failed: {delta.finish.error_code}")
+                    yield from filter(None, [detokenizer.push(delta.token_ids)])
+            yield from filter(None, [detokenizer.flush()])
         finally:
+            self._abandon([request_id])
+
+    def _abandon(self, requests: Sequence[RequestId] | dict[RequestId, Completion]) -> None:
+        """Ends what is still running when the caller stops early or a prompt was refused."""
+        for request_id in requests:
             self._engine.cancel(request_id)
-            while not self._engine.idle:
-                self._engine.step()
+        while not self._engine.idle:
+            self._engine.step()
 
     def close(self) -> None:
         self._engine.close()
@@ -161,11 +137,3 @@ class LLM:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _load_text(path: Path, cache: Path) -> TextModel:
-    model = open_model(path)
-    try:
-        return load_text(path, model.metadata, cache)
-    finally:
-        model.close()

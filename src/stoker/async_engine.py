@@ -1,0 +1,117 @@
+"""A model for asyncio programs: text in, text out, computed by an engine process of its own.
+
+async with AsyncEngine("smollm2:135m") as engine:
+    async for piece in engine.generate("The capital of France is"):
+        print(piece.text, end="")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from stoker.core.ids import RequestId, TokenId
+from stoker.core.output import FinishReason, TokenLogprobs
+from stoker.core.request import Request
+from stoker.core.sampling import SamplingParams
+from stoker.engine.client import EngineClient
+from stoker.errors import Loading
+from stoker.llm import ANSWER, COMPLETION
+from stoker.prepare import Messages, Prepared, Prompt, prepare
+from stoker.text.detokenizer import Detokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+    token_ids: tuple[TokenId, ...]
+    logprobs: tuple[TokenLogprobs, ...]
+    finish_reason: FinishReason | None
+    """Set on the last delta."""
+    error_code: str | None = None
+
+
+class AsyncEngine:
+    """Belongs to one event loop. Any number of generations may run at once; they share batches.
+
+    The engine process is replaced when it dies, and generations go on (see EngineClient). Leaving
+    an iteration early, by `aclose` or cancellation, ends that generation.
+    """
+
+    def __init__(self, model: str = "smollm2:135m", **engine: Any) -> None:
+        """`engine` holds keys of the engine section of the configuration."""
+        self._model = model
+        self._engine = engine
+        self._client: EngineClient | None = None
+        self._prepared: Prepared | None = None
+
+    async def start(self) -> None:
+        """Fetches and loads the model. Raises SetupError's kinds."""
+        prepared = await asyncio.to_thread(prepare, self._model, "AsyncEngine()", self._engine)
+        client = EngineClient(prepared.settings)
+        await client.start()
+        self._prepared, self._client = prepared, client
+
+    @property
+    def client(self) -> EngineClient:
+        """State, load and limits of the engine. Raises Loading before `start` is done."""
+        if self._client is None:
+            raise Loading("start() has not finished")
+        return self._client
+
+    async def generate(
+        self, prompt: Prompt, sampling: SamplingParams = COMPLETION
+    ) -> AsyncIterator[TextDelta]:
+        """Completes a prompt. Raises InvalidRequest, ContextLengthExceeded or a CapacityError
+        before the first delta."""
+        async for delta in self._run(self._ready.encode(prompt), sampling):
+            yield delta
+
+    async def chat(
+        self, messages: Messages, sampling: SamplingParams = ANSWER
+    ) -> AsyncIterator[TextDelta]:
+        """Answers a conversation; raises as `generate`."""
+        async for delta in self._run(self._ready.encode_chat(messages), sampling):
+            yield delta
+
+    @property
+    def _ready(self) -> Prepared:
+        if self._prepared is None:
+            raise Loading("start() has not finished")
+        return self._prepared
+
+    async def _run(
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams
+    ) -> AsyncIterator[TextDelta]:
+        request_id = RequestId(secrets.token_hex(12))
+        request = Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling)
+        detokenizer = Detokenizer(self._ready.text.tokenizer)
+        async for delta in self.client.submit(request):
+            text = detokenizer.push(delta.token_ids)
+            finish = delta.finish
+            if finish is None:
+                yield TextDelta(text, delta.token_ids, delta.logprobs, None)
+                continue
+            text += detokenizer.flush()
+            yield TextDelta(text, delta.token_ids, delta.logprobs, finish.reason, finish.error_code)
+
+    async def close(self) -> None:
+        """Ends the engine process and every generation. Safe to call twice."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def __aenter__(self) -> AsyncEngine:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
