@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from stoker.errors import UnsupportedModel
 from stoker.model.families import rope
+from stoker.model.families.gemma import PATTERN, every
 from stoker.model.fields import Fields
 from stoker.model.load import Model
 from stoker.model.weights import gguf_writer as gguf
@@ -17,7 +19,12 @@ def architecture(model: Model) -> str:
 
 
 def shape_entries(model: Model) -> list[bytes]:
+    """Raises UnsupportedModel for what GGUF files of the family have no words for."""
     name, spec = architecture(model), model.spec
+    if name == "gemma3" and [layer.window is None for layer in spec.layers] != every(
+        PATTERN, spec.num_layers
+    ):
+        raise UnsupportedModel("GGUF files of gemma3 cannot state which layers have a window")
     config = Fields(model.path / "config.json", model.metadata["config.json"])
     counts = {
         "context_length": spec.max_context,

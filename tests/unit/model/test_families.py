@@ -7,6 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gguf import GGMLQuantizationType
+
+from stoker.errors import ModelFileError, SetupError, UnsupportedModel
+from stoker.executor.native import NativeExecutor, NativeOptions
+from stoker.kernels.reference.arithmetic import NATIVE, Arithmetic, through_half
+from stoker.kernels.reference.decoder import ReferenceDecoder
+from stoker.model.load import Model, open_model
 from tests.support.checkpoints import (
     FOLDER_FAMILIES,
     GGUF_FAMILIES,
@@ -14,12 +20,6 @@ from tests.support.checkpoints import (
     write_folder,
     write_gguf,
 )
-
-from stoker.errors import ModelFileError, SetupError, UnsupportedModel
-from stoker.executor.native import NativeExecutor, NativeOptions
-from stoker.kernels.reference.arithmetic import NATIVE, Arithmetic, through_half
-from stoker.kernels.reference.decoder import ReferenceDecoder
-from stoker.model.load import Model, open_model
 
 TOKENS = [int(t) for t in np.random.default_rng(5).integers(0, 250, 70)]
 HALF_CACHE = Arithmetic(keys_values=through_half)

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.checkpoints import write_folder, write_gguf
 
 from stoker.errors import PullError
 from stoker.model.hub import choose, pull_repository
 from stoker.model.load import open_model
 from stoker.model.pull import resolve
+from tests.support.checkpoints import write_folder, write_gguf
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -31,7 +31,8 @@ def _layers(
     return tuple(full if everything else local for everything in sees_all)
 
 
-def _every(pattern: int, count: int) -> list[bool]:
+def every(pattern: int, count: int) -> list[bool]:
+    """Which layers see everything."""
     return [(i + 1) % pattern == 0 for i in range(count)]
 
 
@@ -53,7 +54,7 @@ def _from_gguf(model: GgufModel) -> DecoderSpec:
         num_kv_heads=fields.integer("attention.head_count_kv", heads),
         head_dim=dim,
         layers=_layers(
-            _every(PATTERN, count),
+            every(PATTERN, count),
             rope.from_gguf(fields, RopeStyle.HALVES, dim, base, model.rope_factors),
             local,
             fields.integer("attention.sliding_window", 1024),
@@ -104,7 +105,7 @@ def _from_config(config: Fields) -> DecoderSpec:
 def _sees_all(config: Fields) -> list[bool]:
     count = config.integer("num_hidden_layers", most=MAX_LAYERS)
     if not config.has("layer_types"):
-        return _every(config.integer("sliding_window_pattern", PATTERN), count)
+        return every(config.integer("sliding_window_pattern", PATTERN), count)
     kinds = config.texts("layer_types", [])
     if len(kinds) != count or not set(kinds) <= {"full_attention", "sliding_attention"}:
         raise config.fail("layer_types", "does not name one known kind for each layer")
