@@ -19,7 +19,7 @@ nb::tuple sample_row(const Array1<float>& logits, float temperature, int top_k, 
     inside(view(bias_ids));
     require(vocab > 0 && target >= -1 && target < vocab, "the target is outside the vocabulary");
     require(bias_ids.size() == bias_values.size(), "bias ids and values differ in length");
-    require(num_logprobs >= -1 && num_logprobs <= 1024 && num_logprobs <= vocab, "too many alternatives");
+    require(num_logprobs >= -1 && num_logprobs <= 1024, "too many alternatives");
     require(allowed.size() == 0 || int64_t(allowed.size()) * 32 >= vocab, "the mask is too short");
     std::vector<float> copy(logits.data(), logits.data() + vocab);
     const size_t width = size_t(num_logprobs < 0 ? 0 : num_logprobs);

@@ -2,89 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
-#include <limits>
+#include <functional>
+
+#include "logits.h"
 
 namespace stoker {
 namespace {
 
 constexpr float kGreedyTemperature = 1e-5f;
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-constexpr size_t kLanes = 16;
-
-// e^x for x <= 0 in plain arithmetic, so that the compiler can vectorise loops over it and every
-// machine gets the same bits (this file is built without contraction). 0 below -87.
-float exp_negative(float x) {
-    const float clamped = x < -87.0f ? -87.0f : x;
-    const float n = (clamped * 1.44269504089f + 12582912.0f) - 12582912.0f;
-    const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
-    float p = 1.0f / 720.0f;
-    p = p * r + 1.0f / 120.0f;
-    p = p * r + 1.0f / 24.0f;
-    p = p * r + 1.0f / 6.0f;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    const float scaled = std::bit_cast<float>(std::bit_cast<int32_t>(p) + (int32_t(n) << 23));
-    return x < -87.0f ? 0.0f : scaled;
-}
-
-// The largest logit; NaN when any value is NaN or plus infinity.
-float largest(std::span<const float> x) {
-    std::array<float, kLanes> most;
-    most.fill(kMinusInfinity);
-    bool sound = true;
-    size_t i = 0;
-    for (; i + kLanes <= x.size(); i += kLanes) {
-        for (size_t k = 0; k < kLanes; ++k) {
-            most[k] = x[i + k] > most[k] ? x[i + k] : most[k];
-            sound &= x[i + k] <= std::numeric_limits<float>::max();
-        }
-    }
-    float result = *std::max_element(most.begin(), most.end());
-    for (; i < x.size(); ++i) {
-        result = std::max(result, x[i]);
-        sound &= x[i] <= std::numeric_limits<float>::max();
-    }
-    return sound ? result : std::numeric_limits<float>::quiet_NaN();
-}
-
-// weights[i] = exp((x[i] - most) * inverse_temperature); returns their sum, in one fixed order.
-double exponentiate(std::span<const float> x, float most, float inverse_temperature, std::vector<float>& weights) {
-    weights.resize(x.size());
-    for (size_t i = 0; i < x.size(); ++i) weights[i] = exp_negative((x[i] - most) * inverse_temperature);
-    double sum = 0.0;
-    size_t i = 0;
-    for (; i + kLanes <= x.size(); i += kLanes) {
-        double block = 0.0;
-        for (size_t k = 0; k < kLanes; ++k) block += double(weights[i + k]);
-        sum += block;
-    }
-    for (; i < x.size(); ++i) sum += double(weights[i]);
-    return sum;
-}
-
-// The `count` largest logits, ties by id, by insertion into a short sorted list.
-void best(std::span<const float> x, size_t count, std::vector<Candidate>& out) {
-    out.clear();
-    for (size_t i = 0; i < x.size(); ++i) {
-        if (out.size() == count && !(x[i] > out.back().weight)) continue;
-        if (out.size() == count) out.pop_back();
-        const auto at = std::upper_bound(out.begin(), out.end(), x[i],
-                                         [](float value, const Candidate& c) { return value > c.weight; });
-        out.insert(at, {x[i], int32_t(i)});
-    }
-}
-
-int32_t rank_of(std::span<const float> x, float value) {
-    int32_t above = 0;
-    for (float other : x) above += other > value;
-    return above + 1;
-}
+using Candidates = std::vector<Candidate>;
 
 void apply_penalties(std::span<float> x, const SamplingRow& row, SampleScratch& s) {
-    if (row.history.empty()) return;
     if (s.counts.size() < x.size()) s.counts.resize(x.size());
     for (size_t i = 0; i < row.history.size(); ++i) {
         const auto token = size_t(row.history[i]);
@@ -92,7 +21,7 @@ void apply_penalties(std::span<float> x, const SamplingRow& row, SampleScratch& 
             s.counts[token] = 1;
             s.seen.push_back(row.history[i]);
         }
-        if (i >= size_t(row.num_prompt_tokens)) ++s.counts[token];
+        if (int64_t(i) >= row.num_prompt_tokens) ++s.counts[token];
     }
     for (int32_t id : s.seen) {
         float& logit = x[size_t(id)];
@@ -105,62 +34,72 @@ void apply_penalties(std::span<float> x, const SamplingRow& row, SampleScratch& 
     s.seen.clear();
 }
 
-void apply_bias_and_mask(std::span<float> x, const SamplingRow& row) {
-    for (size_t i = 0; i < row.bias_ids.size(); ++i) x[size_t(row.bias_ids[i])] += row.bias_values[i];
-    if (row.allowed.empty()) return;
-    for (size_t i = 0; i < x.size(); ++i) {
-        if (!((row.allowed[i / 32] >> (i % 32)) & 1)) x[i] = kMinusInfinity;
+void apply_mask(std::span<float> x, std::span<const uint32_t> allowed) {
+    for (size_t begin = 0; begin < x.size(); begin += 32) {
+        const uint32_t bits = allowed[begin / 32];
+        if (bits == ~uint32_t(0)) continue;
+        const size_t end = std::min(begin + 32, x.size());
+        for (size_t i = begin; i < end; ++i) x[i] = (bits >> (i - begin)) & 1 ? x[i] : kMinusInfinity;
     }
 }
 
-bool heavier(const Candidate& a, const Candidate& b) {
-    return a.weight > b.weight || (a.weight == b.weight && a.id < b.id);
+// Leaves in s.candidates the k tokens with the largest values, none of them minus infinity. The k-th largest of the block
+// maxima cannot exceed the k-th largest value, so few blocks are looked into.
+void gather_largest(std::span<const float> x, size_t k, SampleScratch& s) {
+    float least = std::numeric_limits<float>::lowest();
+    if (k <= s.maxima.size()) {
+        s.bounds = s.maxima;
+        const auto kth = s.bounds.begin() + std::ptrdiff_t(k - 1);
+        std::nth_element(s.bounds.begin(), kth, s.bounds.end(), std::greater<>());
+        least = std::max(least, *kth);
+    }
+    s.candidates.clear();
+    gather<float>(x, s.maxima, least, s.candidates);
+    if (s.candidates.size() <= k) return;
+    s.ranking = s.candidates;
+    const auto last = s.ranking.begin() + std::ptrdiff_t(k - 1);
+    std::nth_element(s.ranking.begin(), last, s.ranking.end(), heavier);
+    std::erase_if(s.candidates, [last = *last](const Candidate& c) { return heavier(last, c); });
 }
 
-// Keeps the top_k heaviest candidates.
-void keep_top_k(std::vector<Candidate>& c, size_t k) {
-    if (k == 0 || k >= c.size()) return;
-    std::nth_element(c.begin(), c.begin() + std::ptrdiff_t(k), c.end(), heavier);
-    c.resize(k);
-}
-
-double total_weight(const std::vector<Candidate>& c) {
+double total_weight(Candidates::const_iterator begin, Candidates::const_iterator end) {
     double sum = 0.0;
-    for (const Candidate& candidate : c) sum += double(candidate.weight);
+    for (; begin != end; ++begin) sum += double(begin->weight);
     return sum;
 }
 
-// Keeps the fewest heaviest candidates whose weights reach top_p of the total, sorting only as far
-// as needed.
-void keep_top_p(std::vector<Candidate>& c, float top_p) {
-    if (top_p >= 1.0f) return;
-    std::sort(c.begin(), c.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
-    const double wanted = total_weight(c) * double(top_p);
-    double sum = 0.0;
-    size_t sorted = 0;
-    for (size_t kept = 0; kept < c.size(); ++kept) {
-        if (kept == sorted) {
-            sorted = std::min(c.size(), std::max<size_t>(64, sorted * 4));
-            std::partial_sort(c.begin() + std::ptrdiff_t(kept), c.begin() + std::ptrdiff_t(sorted), c.end(), heavier);
-        }
-        sum += double(c[kept].weight);
+// The last of the fewest heaviest candidates whose weights reach `wanted`; the lightest of all when
+// none do. Halves the part in question until it is short enough to sort.
+Candidate last_within(Candidates& c, double wanted) {
+    auto begin = c.begin(), end = c.end();
+    double before = 0.0;
+    while (end - begin > 64) {
+        const auto middle = begin + (end - begin) / 2;
+        std::nth_element(begin, middle, end, heavier);
+        const double sum = before + total_weight(begin, middle);
         if (sum >= wanted) {
-            c.resize(kept + 1);
-            return;
+            end = middle;
+        } else {
+            before = sum;
+            begin = middle;
         }
     }
-}
-
-void gather(std::span<const float> weights, float least, std::vector<Candidate>& out) {
-    out.clear();
-    for (size_t i = 0; i < weights.size(); ++i) {
-        if (weights[i] >= least && weights[i] > 0.0f) out.push_back({weights[i], int32_t(i)});
+    std::sort(begin, end, heavier);
+    for (; begin + 1 < end; ++begin) {
+        before += double(begin->weight);
+        if (before >= wanted) break;
     }
+    return *begin;
 }
 
-int32_t draw(std::vector<Candidate>& c, double u) {
-    std::sort(c.begin(), c.end(), [](const Candidate& a, const Candidate& b) { return a.id < b.id; });
-    const double wanted = u * total_weight(c);
+void keep_top_p(SampleScratch& s, double wanted) {
+    s.ranking = s.candidates;
+    const Candidate last = last_within(s.ranking, wanted);
+    std::erase_if(s.candidates, [&](const Candidate& c) { return heavier(last, c); });
+}
+
+int32_t draw(const Candidates& c, double u) {
+    const double wanted = u * total_weight(c.begin(), c.end());
     double sum = 0.0;
     for (const Candidate& candidate : c) {
         sum += double(candidate.weight);
@@ -169,43 +108,100 @@ int32_t draw(std::vector<Candidate>& c, double u) {
     return c.back().id;
 }
 
-int32_t draw_from_all(std::span<const float> weights, double wanted) {
+// As `draw`, over all tokens, skipping whole blocks.
+int32_t draw_from_all(const SampleScratch& s, double wanted) {
     double sum = 0.0;
-    int32_t last = -1;
-    for (size_t i = 0; i < weights.size(); ++i) {
-        if (weights[i] <= 0.0f) continue;
-        sum += double(weights[i]);
-        last = int32_t(i);
+    size_t last = 0;  // block that holds weight
+    for (size_t b = 0; b < s.sums.size(); ++b) {
+        if (s.sums[b] <= 0.0) continue;
+        last = b;
+        if (sum + s.sums[b] > wanted) break;
+        sum += s.sums[b];
+    }
+    const auto block = block_of(s.weights, last);
+    size_t chosen = 0;
+    for (size_t i = 0; i < block.size(); ++i) {
+        if (block[i] <= 0.0f) continue;
+        chosen = i;
+        sum += double(block[i]);
         if (sum > wanted) break;
     }
-    return last;
+    return int32_t(last * kLogitBlock + chosen);
+}
+
+int32_t first_largest(std::span<const float> x, float most, const SampleScratch& s) {
+    const auto block = size_t(std::find(s.maxima.begin(), s.maxima.end(), most) - s.maxima.begin());
+    const auto values = block_of(x, block);
+    return int32_t(block * kLogitBlock + size_t(std::find(values.begin(), values.end(), most) - values.begin()));
+}
+
+bool keeps_k(const SamplingRow& row, size_t vocabulary) {
+    return row.top_k > 0 && size_t(row.top_k) < vocabulary;
+}
+
+// Leaves in s.candidates what top_k, top_p and min_p keep, weighed; the heaviest weighs 1.
+void filter(std::span<const float> x, float most, const SamplingRow& row, SampleScratch& s) {
+    const float inverse = 1.0f / row.temperature, min_p = std::min(row.min_p, 1.0f);
+    double total = 0.0;
+    if (keeps_k(row, x.size())) {
+        gather_largest(x, size_t(row.top_k), s);
+        for (Candidate& c : s.candidates) c.weight = exp_negative((c.weight - most) * inverse);
+        total = total_weight(s.candidates.begin(), s.candidates.end());
+    } else {
+        total = exponentiate(x, most, inverse, s.weights, s.sums);
+        // Tokens lighter than `spare` weigh less, all together, than what top_p leaves out.
+        const double spare = std::max(0.0, 1.0 - double(row.top_p)) * total / double(x.size());
+        const float least = row.top_p < 1.0f ? float(spare * 0.999) : min_p;
+        s.candidates.clear();
+        gather<double>(s.weights, s.sums, std::max(least, std::numeric_limits<float>::min()), s.candidates);
+    }
+    if (row.top_p < 1.0f) keep_top_p(s, double(row.top_p) * total);
+    std::erase_if(s.candidates, [&](const Candidate& c) { return c.weight < min_p; });
 }
 
 int32_t choose(std::span<const float> x, float most, const SamplingRow& row, SampleScratch& s) {
-    if (row.temperature < kGreedyTemperature) {
-        return int32_t(std::find(x.begin(), x.end(), most) - x.begin());
-    }
-    const double sum = exponentiate(x, most, 1.0f / row.temperature, s.weights);
+    if (row.temperature < kGreedyTemperature) return first_largest(x, most, s);
     const double u = uniform(row.seed, row.position);
-    if (row.top_k == 0 && row.top_p >= 1.0f && row.min_p <= 0.0f) return draw_from_all(s.weights, u * sum);
-    // min_p compares with the heaviest token, whose weight is exactly 1 and which no filter drops,
-    // so it may come first without changing what is kept, unless top_p renormalises: then after.
-    gather(s.weights, row.top_p >= 1.0f ? row.min_p : 0.0f, s.candidates);
-    keep_top_k(s.candidates, size_t(row.top_k));
-    keep_top_p(s.candidates, row.top_p);
-    std::erase_if(s.candidates, [&](const Candidate& c) { return c.weight < row.min_p; });
-    return draw(s.candidates, u);
+    if (keeps_k(row, x.size()) || row.top_p < 1.0f || row.min_p > 0.0f) {
+        filter(x, most, row, s);
+        return draw(s.candidates, u);
+    }
+    return draw_from_all(s, u * exponentiate(x, most, 1.0f / row.temperature, s.weights, s.sums));
 }
 
-void report(std::span<const float> raw, float most, float log_total, const SamplingRow& row, float value,
-            SampleScratch& s, std::span<int32_t> top_ids, std::span<float> top_logprobs, SampleResult& result) {
-    result.logprob = (value - most) - log_total;
-    result.rank = rank_of(raw, value);
-    best(raw, size_t(row.num_logprobs), s.candidates);
+// Log probabilities under the raw logits.
+struct LogSoftmax {
+    float most;
+    float log_total;
+    float operator()(float logit) const { return (logit - most) - log_total; }
+};
+
+LogSoftmax log_softmax(std::span<const float> raw, float most, SampleScratch& s) {
+    return {most, float(std::log(exponentiate(raw, most, 1.0f, s.weights, s.sums)))};
+}
+
+// s.maxima must be those of `raw`.
+void report_alternatives(std::span<const float> raw, const LogSoftmax& logprob, SampleScratch& s,
+                         std::span<int32_t> top_ids, std::span<float> top_logprobs) {
+    if (top_ids.empty()) return;
+    gather_largest(raw, top_ids.size(), s);
+    std::sort(s.candidates.begin(), s.candidates.end(), heavier);
     for (size_t i = 0; i < s.candidates.size(); ++i) {
         top_ids[i] = s.candidates[i].id;
-        top_logprobs[i] = (s.candidates[i].weight - most) - log_total;
+        top_logprobs[i] = logprob(s.candidates[i].weight);
     }
+}
+
+// The token drawn, or -1 when a number is not finite or the mask leaves nothing.
+int32_t next_token(std::span<float> logits, float most, const SamplingRow& row, SampleScratch& s) {
+    if (row.history.empty() && row.bias_ids.empty() && row.allowed.empty()) {
+        return choose(logits, most, row, s);
+    }
+    if (!row.history.empty()) apply_penalties(logits, row, s);
+    for (size_t i = 0; i < row.bias_ids.size(); ++i) logits[size_t(row.bias_ids[i])] += row.bias_values[i];
+    if (!row.allowed.empty()) apply_mask(logits, row.allowed);
+    most = block_maxima(logits, s.maxima);
+    return most > kMinusInfinity ? choose(logits, most, row, s) : -1;
 }
 
 }  // namespace
@@ -224,35 +220,27 @@ double uniform(uint64_t seed, int64_t position) {
     return double(bits) * 0x1p-53;
 }
 
-void sample(std::span<float> logits, const SamplingRow& row, SampleScratch& scratch,
+void sample(std::span<float> logits, const SamplingRow& row, SampleScratch& s,
             std::span<int32_t> top_ids, std::span<float> top_logprobs, SampleResult& result) {
     result = {};
-    float most = largest(logits);
-    if (!(most > kMinusInfinity)) {
-        result.finite = false;
+    const float most = block_maxima(logits, s.maxima);
+    result.finite = most > kMinusInfinity;
+    if (!result.finite) return;
+    if (row.num_logprobs < 0) {
+        result.token = row.target >= 0 ? row.target : next_token(logits, most, row, s);
+        result.finite = result.token >= 0;
         return;
     }
-    const bool reports = row.num_logprobs >= 0;
-    const bool changes = !row.history.empty() || !row.bias_ids.empty() || !row.allowed.empty();
-    if (row.target >= 0) {
-        result.token = row.target;
-    } else if (!changes) {
-        result.token = choose(logits, most, row, scratch);
-    }
-    std::vector<float> raw;  // only when logits change and must still be reported
-    if (result.token < 0) {
-        if (reports) raw.assign(logits.begin(), logits.end());
-        apply_penalties(logits, row, scratch);
-        apply_bias_and_mask(logits, row);
-        const float changed = largest(logits);
-        result.finite = changed > kMinusInfinity;
-        if (!result.finite) return;
-        result.token = choose(logits, changed, row, scratch);
-    }
-    if (!reports) return;
-    const std::span<const float> original = raw.empty() ? std::span<const float>(logits) : std::span<const float>(raw);
-    const auto log_total = float(std::log(exponentiate(original, most, 1.0f, scratch.weights)));
-    report(original, most, log_total, row, original[size_t(result.token)], scratch, top_ids, top_logprobs, result);
+    const LogSoftmax logprob = log_softmax(logits, most, s);
+    const size_t wanted = std::min(size_t(row.num_logprobs), top_ids.size());
+    report_alternatives(logits, logprob, s, top_ids.first(wanted), top_logprobs);
+    s.raw.assign(logits.begin(), logits.end());
+    result.token = row.target >= 0 ? row.target : next_token(logits, most, row, s);
+    result.finite = result.token >= 0;
+    if (!result.finite) return;
+    const float logit = s.raw[size_t(result.token)];
+    result.logprob = logprob(logit);
+    result.rank = 1 + count_above(s.raw.data(), s.raw.size(), logit);
 }
 
 }  // namespace stoker

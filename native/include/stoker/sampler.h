@@ -4,9 +4,9 @@
 // temperature; top_k; top_p; min_p; then one draw. The draw is the inverse of the cumulative
 // distribution over the kept tokens in order of id, at a number that depends on (seed, position)
 // alone, so it is the same in any batch, after a restart, and on any thread. Reported log
-// probabilities are those of the raw logits.
+// probabilities are those of the raw logits. src/stoker/kernels/reference/sampler.py is the twin.
 //
-// Sums run in one fixed order. `sample` allocates only when the scratch first meets a vocabulary.
+// Sums run in one fixed order. `sample` allocates only until the scratch has met the vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ struct SamplingRow {
 struct SampleResult {
     int32_t token = -1;
     float logprob = 0.0f;
-    int32_t rank = 0;  // 1 is the most likely
-    bool finite = true;  // false: the row held a NaN or an infinity, or no token was left
+    int32_t rank = 0;    // 1 is the most likely
+    bool finite = true;  // false: the row held a NaN or plus infinity, or no token was left
 };
 
 struct Candidate {
@@ -46,15 +46,21 @@ struct Candidate {
     int32_t id;
 };
 
+// Buffers that grow to the vocabulary and are then reused. One per thread.
 struct SampleScratch {
     std::vector<int32_t> counts;  // per token: 0 unseen, else 1 + occurrences in the output
     std::vector<int32_t> seen;
-    std::vector<Candidate> candidates;
-    std::vector<float> weights;
+    std::vector<float> maxima;   // per block of logits
+    std::vector<float> bounds;
+    std::vector<float> weights;  // per token
+    std::vector<double> sums;    // per block of weights
+    std::vector<float> raw;
+    std::vector<Candidate> candidates;  // in order of id
+    std::vector<Candidate> ranking;
 };
 
-// `logits` is overwritten. The best alternatives go to top_ids and top_logprobs, best first; both
-// are at least num_logprobs long, and what is not filled stays as it is.
+// `logits` is overwritten. The best alternatives go to top_ids and top_logprobs, best first; no more
+// than fit there, and what is not filled stays as it is.
 void sample(std::span<float> logits, const SamplingRow& row, SampleScratch& scratch,
             std::span<int32_t> top_ids, std::span<float> top_logprobs, SampleResult& result);
 
