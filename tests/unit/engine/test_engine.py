@@ -1,0 +1,106 @@
+"""The step loop's body: what a failing executor may and may not do."""
+
+from __future__ import annotations
+
+from stoker.core.clock import ManualClock
+from stoker.core.ids import RequestId
+from stoker.core.output import FinishReason
+from stoker.core.request import Request
+from stoker.core.sampling import SamplingParams
+from stoker.engine.engine import MAX_FAILED_STEPS, Engine
+from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
+from stoker.executor.interface import SliceResult, StepHandle, StepResult
+from stoker.scheduler.plan import StepPlan
+from tests.support.driving import make_scheduler
+
+
+class Failing:
+    """Raises in the steps whose numbers are given; gives NaN rows where told to."""
+
+    def __init__(self, failing: set[int] = frozenset(), poisoned: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+        self.inner = FakeExecutor(FakeOptions())
+        self.failing = failing
+        self.poisoned = poisoned
+        self.steps = 0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+    def submit(self, plan: StepPlan) -> StepHandle:
+        self.plan = plan
+        self.steps += 1
+        if self.steps in self.failing:
+            raise RuntimeError("the device is gone")
+        return self.inner.submit(plan)
+
+    def collect(self, handle: StepHandle) -> StepResult:
+        result = self.inner.collect(handle)
+        slices = tuple(
+            SliceResult(error_code="numerical_error")
+            if piece.request_id in self.poisoned
+            else outcome
+            for piece, outcome in zip(self.plan.slices, result.slices, strict=True)
+        )
+        return StepResult(slices, result.seconds)
+
+
+def build(executor: Failing) -> Engine:
+    return Engine(executor, make_scheduler(executor), ManualClock())  # type: ignore[arg-type]
+
+
+def request(name: str, tokens: int = 4) -> Request:
+    return Request(
+        request_id=RequestId(name),
+        prompt_token_ids=(1, 2, 3),
+        sampling=SamplingParams(max_tokens=tokens, seed=len(name)),
+    )
+
+
+def finish(engine: Engine) -> dict[str, tuple[list[int], FinishReason | None]]:
+    found: dict[str, tuple[list[int], FinishReason | None]] = {}
+    while not engine.idle:
+        for delta in engine.step():
+            tokens, _ = found.get(delta.request_id, ([], None))
+            tokens += delta.token_ids
+            found[delta.request_id] = (tokens, delta.finish.reason if delta.finish else None)
+    return found
+
+
+def test_a_failed_step_ends_the_requests_in_it_and_no_other() -> None:
+    engine = build(Failing({2}))
+    engine.submit(request("early"))
+    engine.step()
+    assert finish(engine)["early"][1] is FinishReason.ERROR
+    engine.submit(request("later"))
+    assert finish(engine)["later"] == (expected_tokens((1, 2, 3), 5, 4), FinishReason.LENGTH)
+    assert not engine.broken
+
+
+def test_an_engine_that_keeps_failing_does_not_trust_itself() -> None:
+    """F10."""
+    engine = build(Failing({1, 2, 3}))
+    for attempt in range(MAX_FAILED_STEPS):
+        assert not engine.broken
+        engine.submit(request(f"try {attempt}"))
+        engine.step()
+    assert engine.broken
+
+
+def test_one_bad_row_among_good_ones_is_not_the_engines_failure() -> None:
+    engine = build(Failing(poisoned={"bad"}))
+    for i in range(5):
+        engine.submit(request("bad"))
+        engine.submit(request(f"good {i}"))
+        results = finish(engine)
+        assert results["bad"] == ([], FinishReason.ERROR)
+        assert results[f"good {i}"][1] is FinishReason.LENGTH
+        assert not engine.broken
+
+
+def test_load_adds_up() -> None:
+    engine = build(Failing())
+    engine.submit(request("one", 3))
+    finish(engine)
+    load = engine.load()
+    assert (load.num_running, load.num_waiting, load.used_blocks) == (0, 0, 0)
+    assert (load.prompt_tokens, load.output_tokens, load.broken_invariants) == (3, 3, 0)
