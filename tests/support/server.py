@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 
 import msgspec
 import uvloop
-from tests.support.local_backend import LocalBackend
-from tests.support.text import tiny_text, vocab_size
 
 from stoker.api.app import Application, create_app
 from stoker.api.server import Server
@@ -22,6 +20,8 @@ from stoker.engine.interface import Backend
 from stoker.engine.settings import engine_settings
 from stoker.model.load import open_model
 from stoker.text.load import TextModel, load_text
+from tests.support.local_backend import LocalBackend
+from tests.support.text import tiny_text, vocab_size
 
 Result = TypeVar("Result")
 MODEL = "tiny"
@@ -63,10 +63,14 @@ class RunningServer:
     def stop(self) -> int | None:
         """Drains, waits for the end, and returns the exit code."""
         self.server.stop()
+        self.join()
+        return self.exit_code
+
+    def join(self) -> None:
+        """Waits for the end of a server that is ending."""
         self._thread.join(START_SECONDS)
         if self._thread.is_alive():
             raise TimeoutError("the server did not stop")
-        return self.exit_code
 
     @property
     def port(self) -> int:
@@ -135,9 +139,8 @@ def local_server(
 @contextmanager
 def model_server(name: str) -> Iterator[RunningServer]:
     """The whole stack: a catalog model in an engine process of its own."""
-    from tests.support.models import model_path
-
     from stoker.config.paths import cache_folder
+    from tests.support.models import model_path
 
     config = Config()
     path = model_path(name)

@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Begins the drain; called again, ends at once. Safe from other threads and signals."""
-        if self._loop is not None:
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.text import tiny_text, vocab_size
 
 from stoker.api.assembler import TextAssembler, TextDelta
 from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.errors import DeadlineExceeded, Draining, InternalError, NumericalError, ReplicaLost
+from tests.support.text import tiny_text, vocab_size
 
 TOKENIZER = tiny_text().tokenizer
 TOKENS = st.lists(st.integers(0, vocab_size() - 1), max_size=40)

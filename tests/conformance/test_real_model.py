@@ -1,0 +1,84 @@
+"""The official client, the whole stack, a real model: nothing faked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from openai import OpenAI
+
+from tests.support.server import RunningServer, model_server
+
+NAME = "smollm2:135m"
+MESSAGES = [{"role": "user", "content": "What is the capital of France?"}]
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    with model_server(NAME) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: RunningServer) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{server.url}/v1", api_key="unused", max_retries=0) as made:
+        yield made
+
+
+def test_a_sensible_answer(client: OpenAI) -> None:
+    prompt = "The capital of France is"
+    answer = client.completions.create(model=NAME, prompt=prompt, max_tokens=2, temperature=0)
+    assert answer.choices[0].text.startswith(" Paris")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_streamed_whole_and_crowded_answers_are_the_same(
+    client: OpenAI, temperature: float
+) -> None:
+    options = {
+        "model": NAME, "messages": MESSAGES, "max_tokens": 40, "temperature": temperature, "seed": 5
+    }  # fmt: skip
+    whole = client.chat.completions.create(**options)
+    with client.chat.completions.create(**options, stream=True) as stream:
+        text = "".join(c.choices[0].delta.content or "" for c in stream if c.choices)
+    crowd = client.chat.completions.create(**options, n=4)
+    assert text == whole.choices[0].message.content
+    assert crowd.choices[0].message.content == text
+
+
+def test_log_probabilities_of_a_greedy_answer_are_the_best(client: OpenAI) -> None:
+    answer = client.completions.create(
+        model=NAME, prompt="The capital of France is", max_tokens=5, temperature=0, logprobs=3,
+        echo=True,
+    )  # fmt: skip
+    lists = answer.choices[0].logprobs
+    assert "".join(lists.tokens) == answer.choices[0].text
+    prompt_tokens = answer.usage.prompt_tokens
+    for chosen, top in zip(
+        lists.token_logprobs[prompt_tokens:], lists.top_logprobs[prompt_tokens:], strict=True
+    ):
+        assert len(top) == 3
+        assert chosen == max(top.values())
+
+
+def test_a_prompt_seen_before_is_found_in_the_cache(client: OpenAI) -> None:
+    long = [{"role": "user", "content": "word " * 200}]
+    usages = [
+        client.chat.completions.create(model=NAME, messages=long, max_tokens=1).usage
+        for _ in range(2)
+    ]
+    assert usages[0].prompt_tokens_details.cached_tokens < 100
+    assert usages[1].prompt_tokens_details.cached_tokens > 150
+
+
+def test_leaving_a_stream_frees_its_blocks(client: OpenAI, server: RunningServer) -> None:
+    stream = client.chat.completions.create(
+        model=NAME, messages=MESSAGES, max_tokens=2000, stream=True, extra_body={"ignore_eos": True}
+    )
+    for _, _ in zip(range(3), stream, strict=False):
+        pass
+    stream.close()
+    server.until(lambda: server.backend.load.used_blocks == 0)
+    assert server.backend.load.broken_invariants == 0
