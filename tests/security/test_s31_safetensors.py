@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.checkpoints import write_folder
 
 from stoker.errors import ModelFileError
 from stoker.model.load import open_model
 from stoker.model.weights.safetensors import SafetensorsFile
+from tests.support.checkpoints import write_folder
 
 DATA = bytes(range(48))
 GOOD: dict[str, Any] = {
@@ -171,10 +171,23 @@ def test_an_index_names_the_shards(tmp_path: Path) -> None:
         {"weight_map": {"a": ".safetensors"}}, {"weight_map": {"a": "gone.safetensors"}}, [],
     ],
 )  # fmt: skip
-def test_an_index_stays_inside_its_folder(table: object, tmp_path: Path) -> None:
+def test_an_index_is_checked(table: object, tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "model")
     write_index(folder, table)
     with pytest.raises(ModelFileError):
+        open_model(folder)
+
+
+@pytest.mark.parametrize("place", ["..", "sub", "absolute"])
+def test_an_index_stays_inside_its_folder(place: str, tmp_path: Path) -> None:
+    """The weights named are sound, and still not taken from anywhere else."""
+    folder = write_folder(tmp_path / "model")
+    (folder / "sub").mkdir()
+    elsewhere = tmp_path if place == "absolute" else folder / place
+    (folder / "model.safetensors").rename(elsewhere / "other.safetensors")
+    name = str(elsewhere) if place == "absolute" else place
+    write_index(folder, {"weight_map": {"a": f"{name}/other.safetensors"}})
+    with pytest.raises(ModelFileError, match="files of its folder"):
         open_model(folder)
 
 
