@@ -98,6 +98,13 @@ ESCAPES = [
     "{{ raise_exception('no') }}",
 ]
 
+
+def _repeated(start: str, step: str, shown: str = "") -> str:
+    """Sixty-four rounds of one assignment."""
+    turns = "{% for i in range(64) %}{% set ns.x = " + step + " %}{% endfor %}"
+    return "{% set ns = namespace(x=" + start + ") %}" + turns + shown
+
+
 BOMBS = [
     "{{ 'a' * 10**9 }}",
     "{{ 'a' * 1000000000 }}",
@@ -119,18 +126,18 @@ BOMBS = [
     + "x" * 60000
     + "{% endfor %}{% endmacro %}{{ m() }}",
     "{% set x %}{% for a in range(99999) %}" + "x" * 60000 + "{% endfor %}{% endset %}{{ x }}",
-    "{% set ns = namespace(x='aaaa') %}{% for i in range(64) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
-    "{% set ns = namespace(x='aaaa') %}{% for i in range(64) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-    "{% set ns = namespace(x=[1]) %}{% for i in range(64) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-    "{% set ns = namespace(x=[1]) %}{% for i in range(64) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
-    "{% set ns = namespace(x=(1,)) %}{% for i in range(64) %}{% set ns.x = (ns.x, ns.x) %}{% endfor %}{{ ns.x }}",
-    "{% set ns = namespace(x={}) %}{% for i in range(64) %}{% set ns.x = {'a': ns.x, 'b': ns.x} %}{% endfor %}{{ ns.x }}",
-    "{% set ns = namespace(x={}) %}{% for i in range(64) %}{% set ns.x = dict(a=ns.x, b=ns.x) %}{% endfor %}{{ ns.x }}",
-    "{% set ns = namespace(x=1) %}{% for i in range(64) %}{% set ns.x = namespace(a=ns.x, b=ns.x) %}{% endfor %}{{ ns.x }}",
+    _repeated("'aaaa'", "ns.x ~ ns.x"),
+    _repeated("'aaaa'", "ns.x + ns.x"),
+    _repeated("[1]", "ns.x + ns.x"),
+    _repeated("[1]", "[ns.x, ns.x]", "{{ ns.x }}"),
+    _repeated("(1,)", "(ns.x, ns.x)", "{{ ns.x }}"),
+    _repeated("{}", "{'a': ns.x, 'b': ns.x}", "{{ ns.x }}"),
+    _repeated("{}", "dict(a=ns.x, b=ns.x)", "{{ ns.x }}"),
+    _repeated("1", "namespace(a=ns.x, b=ns.x)", "{{ ns.x }}"),
     "{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}",
     "{% set ns = namespace() %}{% set ns.x = [ns] %}{{ ns.x }}",
-    "{% set ns = namespace(x=[1]) %}{% for i in range(64) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x == ns.x }}",
-    "{% set ns = namespace(x=3) %}{% for i in range(64) %}{% set ns.x = ns.x * ns.x %}{% endfor %}{{ ns.x }}",
+    _repeated("[1]", "[ns.x, ns.x]", "{{ ns.x == ns.x }}"),
+    _repeated("3", "ns.x * ns.x", "{{ ns.x }}"),
     "{{ 'a'|replace('', 'b' * 1000000)|replace('b', 'c' * 1000000) }}",
     "{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}",
     "{{ ('a' * 1000000).replace('', 'b' * 1000) }}",

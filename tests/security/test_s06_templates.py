@@ -9,7 +9,7 @@ import time
 import pytest
 
 from stoker.errors import ConfigError, InvalidRequest
-from stoker.text.chat_template import MAX_TEMPLATE_BYTES, ChatTemplate
+from stoker.text.chat_template import ChatTemplate
 from tests.security.hostile_templates import BOMBS, ESCAPES
 from tests.support.text import tiny_text
 

@@ -63,13 +63,14 @@ class ChatTemplate:
         InvalidRequest when the template refuses them or exceeds its limits.
         """
         guard = new_guard()
-        guarded = self._tokenizer.user_text.guarded
-        rendered = self._render(
-            guarded(messages, guard),
-            guarded(tools, guard),
-            add_generation_prompt,
-            guarded(_checked(variables), guard),
-        )
+        try:
+            request = self._tokenizer.user_text.guarded(
+                [messages, tools, _checked(variables)], guard
+            )
+        except RecursionError:
+            raise InvalidRequest("the messages are nested too deeply", param="messages") from None
+        messages, tools, variables = request
+        rendered = self._render(messages, tools, add_generation_prompt, variables)
         return self._tokenizer.encode_template(rendered, guard)
 
     def render(
@@ -91,7 +92,7 @@ class ChatTemplate:
         variables: Mapping[str, Any],
     ) -> str:
         for message in messages:
-            if message.get("role") not in ROLES:
+            if not isinstance(message, Mapping) or message.get("role") not in ROLES:
                 raise InvalidRequest("a message has an unknown role", param="messages")
         self._environment.budget.start()
         try:
