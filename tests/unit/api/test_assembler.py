@@ -13,10 +13,18 @@ from stoker.api.assembler import TextAssembler, TextDelta
 from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.errors import DeadlineExceeded, Draining, InternalError, NumericalError, ReplicaLost
+from stoker.text.detokenizer import Detokenizer
 from tests.support.text import tiny_text, vocab_size
 
 TOKENIZER = tiny_text().tokenizer
-TOKENS = st.lists(st.integers(0, vocab_size() - 1), max_size=40)
+COMMON = sorted(
+    {token for text in ("abthe n", "é€") for token in TOKENIZER.encode(text)}
+    | {token for letter in "abthen" for token in TOKENIZER.encode(letter)}
+)
+"""Tokens that the stop strings below are made of, and pieces of characters."""
+TOKENS = st.lists(st.sampled_from(COMMON), max_size=40) | st.lists(
+    st.integers(0, vocab_size() - 1), max_size=40
+)
 LENGTH = Finish(FinishReason.LENGTH)
 
 
@@ -87,13 +95,15 @@ def test_log_probabilities_follow_their_text(tokens: list[int], stops: list[str]
     parts = run(deltas(tokens, range(len(tokens)), logprobs=True), stops)
     shown = [entry.token_id for part in parts for entry in part.logprobs]
     assert shown == tokens[: len(shown)]
-    text, _, _, reason = joined(parts)
-    if reason == "length":
-        assert shown == tokens
-    else:
-        assert TOKENIZER.decode(shown).startswith(text)
-        if shown:
-            assert len(TOKENIZER.decode(shown[:-1])) <= len(text) + 1
+    for end in range(len(parts)):
+        text, logprobs, _, reason = joined(parts[: end + 1])
+        spelled = Detokenizer(TOKENIZER).push(entry.token_id for entry in logprobs)
+        if reason is None:
+            assert text.startswith(spelled)
+        elif reason == "length":
+            assert shown == tokens
+        else:
+            assert spelled.startswith(text)
 
 
 def test_nothing_of_a_character_is_shown_before_all_of_it() -> None:

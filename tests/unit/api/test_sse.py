@@ -15,7 +15,10 @@ class Chunk(msgspec.Struct):
     text: str
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+LINE_BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@given(st.text(LINE_BREAKS + 'a"é') | st.text(st.characters(exclude_categories=["Cs"])))
 def test_an_event_is_two_lines_however_one_splits(text: str) -> None:
     written = event(Chunk(text)).decode()
     assert written.endswith("\n\n")
