@@ -58,8 +58,8 @@ def _blaming(path: Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        kind = type(error).__name__
-        raise ModelFileError(path, f"its tokenizer is unusable ({kind})") from None
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise ModelFileError(path, f"its tokenizer is unusable ({reason})") from None
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # the Rust library's, which has no module
             raise

@@ -27,12 +27,7 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary, tokenizer_json: str) -> None:
         """`tokenizer_json` holds no control tokens. Raises ValueError if it cannot be used."""
         self.vocabulary = vocabulary
-        self._rust = LLTokenizer(
-            tokenizer_json,
-            n_vocab=len(vocabulary.tokens),
-            eos_token=sorted(vocabulary.eos_token_ids) or None,
-            slices=[],
-        )
+        self._rust = LLTokenizer(tokenizer_json, n_vocab=len(vocabulary.tokens), slices=[])
         self._rust.tokenize_str(_PROBE)
         self._cutter = Cutter(vocabulary.token_bytes)
         self.user_text = UserText(vocabulary.control_tokens)

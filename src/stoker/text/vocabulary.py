@@ -13,6 +13,8 @@ from stoker.errors import UnsupportedModel
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 """Token types of GGUF."""
+MAX_TOKEN_BYTES = 1024
+"""What llguidance's table of tokens can hold."""
 
 SPACE = "\u2581"
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -152,6 +154,9 @@ def _check(tokens: Any, types: Any) -> None:
         raise ValueError("there are not as many token types as tokens")
     if not all(isinstance(token, str) for token in tokens):
         raise ValueError("a token is not a string")
+    longest = max(tokens, key=len)
+    if len(longest.encode()) > MAX_TOKEN_BYTES:
+        raise ValueError(f"a token is longer than {MAX_TOKEN_BYTES} bytes")
 
 
 def token_id(metadata: Mapping[str, Any], key: str, tokens: list[str]) -> TokenId | None:
