@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 from openai import OpenAI
-from tests.support.server import MODEL, RunningServer, local_server
 
 from stoker.core.output import Finish, FinishReason
 from stoker.engine.interface import EngineState
+from tests.support.server import MODEL, RunningServer, local_server
 
 MESSAGES = [{"role": "user", "content": "Tell me about the sea."}]
 

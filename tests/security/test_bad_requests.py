@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+
 from tests.security.bad_requests import BAD_REQUESTS, BadRequest
 from tests.support.server import MODEL, RunningServer, local_server
 

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from tests.support.server import RunningServer, local_server
 
 from stoker.api.gates import OPEN_PATHS, check_exposure
 from stoker.api.progress import Progress
 from stoker.api.routes import operations
 from stoker.config.schema import ServerSection
 from stoker.errors import ConfigError
+from tests.support.server import RunningServer, local_server
 
 KEY = "canary-key-0123456789"
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from tests.support.raw_http import exchange, read_all, statuses
 from tests.support.server import MODEL, RunningServer, local_server
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.raw_http import exchange, read_all, statuses
 from tests.support.server import MODEL, RunningServer, local_server
 

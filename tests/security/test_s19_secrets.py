@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.support.server import MODEL, RunningServer, local_server
 
 from stoker.api.errors import SENTENCES
 from stoker.config.schema import LogSection, ServerSection
 from stoker.observe.logs import JsonFormatter, TextFormatter, redact, set_up_logging
+from tests.support.server import MODEL, RunningServer, local_server
 
 KEY = "canary-key-7f3a9b"
 PROMPT = "canary-prompt-5c1d2e"

@@ -6,9 +6,8 @@ import functools
 import tempfile
 from pathlib import Path
 
-from tests.support.checkpoints import CONTROL, TEMPLATE, vocabulary
-
 from stoker.text.load import TextModel, load_text
+from tests.support.checkpoints import CONTROL, TEMPLATE, vocabulary
 
 
 @functools.cache
