@@ -7,9 +7,9 @@
 namespace stoker {
 namespace {
 
-// About 20 microseconds: longer than the serial work between two phases of a step, far shorter
+// About 50 microseconds: longer than the serial work between two phases of a step, far shorter
 // than what a descheduled thread loses.
-constexpr int kSpins = 600;
+constexpr int kSpins = 2000;
 
 void pause() {
 #if defined(__x86_64__)

@@ -159,6 +159,16 @@ inline void all_rows(const uint8_t* quants, const uint8_t* scales, int groups,
     block.template operator()<1>();
 }
 
+// Asks for the group that will be read `distance` bytes further on. A tile is about a page long, too
+// short for the hardware's own prefetcher to get going.
+template <Codec codec>
+inline void prefetch_group(const uint8_t* quants, const uint8_t* scales, int g, size_t distance) {
+    constexpr CodecTraits traits = codec_traits(codec);
+    const uint8_t* record = quants + distance + size_t(g) * traits.quant_bytes;
+    for (int line = 0; line < traits.quant_bytes; line += 64) prefetch(record + line);
+    prefetch(scales + distance + size_t(g) * traits.scale_bytes);
+}
+
 // One row against several tiles at once, to keep more loads in flight.
 template <Codec codec, int tiles>
 inline void single_row(const PackedMatrix& w, int tile, const Activations& in, float* out) {
@@ -171,8 +181,10 @@ inline void single_row(const PackedMatrix& w, int tile, const Activations& in, f
         sums[t] = zero();
     }
     const int groups = w.groups();
+    const size_t ahead = tiles * w.tile_bytes();
     for (int g = 0; g < groups; ++g) {
         for (int t = 0; t < tiles; ++t) {
+            prefetch_group<codec>(quants[t], scales[t], g, ahead);
             const GroupWeights weights = Reader<codec>::read(quants[t], scales[t], g);
             sums[t] = accumulate<codec>(sums[t], weights, in, g);
         }
