@@ -14,7 +14,6 @@ import sys
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support import leaks
 
 from stoker import errors
 from stoker.core.ids import RequestId
@@ -25,6 +24,7 @@ from stoker.engine.client import EngineClient
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import EngineState
 from stoker.executor.fake import FakeOptions, expected_tokens
+from tests.support import leaks
 
 SLOW = EngineSettings(executor="fake", fake=FakeOptions(step_seconds=0.005))
 

@@ -105,6 +105,13 @@ BESIDE = ChatTemplate(
 """Puts texts of a user side by side, as no real template does."""
 
 
+def test_a_beginning_is_not_completed_by_the_template() -> None:
+    template = ChatTemplate("{{ messages[0].content }}end|>", tiny_text().tokenizer)
+    for content in ("<|im_", "Hello <|im_", "<|im_ \n"):
+        ids = template.encode([{"role": "user", "content": content}])
+        assert tiny_text().tokenizer.special_ids.isdisjoint(ids)
+
+
 @settings(max_examples=200)
 @given(
     st.lists(
@@ -125,6 +132,31 @@ def test_texts_side_by_side_complete_no_control_token(texts: list[str]) -> None:
     assert [tokenizer.token_text(i) for i in control] == ["<|im_start|>", "<|im_end|>"]
     shown = tokenizer.decode(ids)
     assert shown.startswith(texts[0] + texts[1])
+
+
+AROUND = ChatTemplate(
+    "{% for m in messages %}<{{ m.content }}>{{ '<|' ~ m.name ~ '|>' }}{% endfor %}",
+    with_control(["<|im_end|>", "<s>", "<|user|>"]),
+)
+"""Puts markup around what a user named, as templates do with the names of arguments."""
+
+
+@pytest.mark.parametrize("content", ["s", " s", "|im_end|", "|user|", "x"])
+@pytest.mark.parametrize("name", ["im_end", "user", "im_", "s"])
+def test_markup_around_a_name_makes_no_control_token(content: str, name: str) -> None:
+    ids = AROUND.encode([{"role": "user", "content": content, "name": name}])
+    assert AROUND._tokenizer.special_ids.isdisjoint(ids)
+    assert AROUND._tokenizer.decode(ids) == f"<{content}><|{name}|>"
+
+
+def test_templates_still_recognise_what_they_compare() -> None:
+    template = ChatTemplate(
+        "{% set m = messages[0] %}{{ m.name == 'im_end' }}{{ 'im_end' == m.name }}"
+        "{{ m.name in ['im_end'] }}{{ {'im_end': 1}[m.name] }}{{ m.name != 'im_end' }}",
+        tiny_text().tokenizer,
+    )
+    ids = template.encode([{"role": "user", "content": "", "name": "im_end"}])
+    assert tiny_text().tokenizer.decode(ids) == "TrueTrueTrue1False"
 
 
 def test_the_names_and_values_of_tools_are_text_too() -> None:

@@ -8,12 +8,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.support.gguf_bytes import tiny_gguf
 
 from stoker.errors import ModelFileError, UnsupportedModel
 from stoker.kernels.decoder import load_decoder
 from stoker.model.load import open_model
 from stoker.model.weights.gguf import GgufFile
+from tests.support.gguf_bytes import tiny_gguf
 
 TINY = tiny_gguf()
 VALID = bytes(TINY.data)

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.wheels import cut_model, write_wheel
 
 from stoker.errors import PullError
 from stoker.model import pull as pull_module
 from stoker.model.catalog import CatalogModel
 from stoker.model.pull import cached, pull, resolve
+from tests.support.wheels import cut_model, write_wheel
 
 Fetch = Callable[[str, Path], Path]
 

@@ -8,7 +8,6 @@ import random
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.support.driving import Driver, make_scheduler
 
 from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason
@@ -18,6 +17,7 @@ from stoker.errors import ContextLengthExceeded, Overloaded
 from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
 from stoker.executor.interface import SliceResult, StepHandle, StepResult
 from stoker.scheduler.plan import StepPlan
+from tests.support.driving import Driver, make_scheduler
 
 CONTEXT = 60
 

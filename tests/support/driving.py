@@ -54,7 +54,7 @@ class Driver:
 
     def step(self) -> list[TokenDelta]:
         deltas = self.scheduler.sweep(self.now)
-        plan = self.scheduler.plan()
+        plan = self.scheduler.plan(self.now)
         if plan is None:
             assert self.scheduler.idle, "work is left, but nothing is planned (I05)"
         else:

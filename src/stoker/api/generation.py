@@ -86,7 +86,8 @@ class Generator:
         try:
             async with aclosing(submitted) as deltas:
                 async for delta in deltas:
-                    timing.received(self._clock.monotonic(), len(delta.token_ids))
+                    now = self._clock.monotonic()
+                    timing.received(now, len(delta.token_ids), delta.queued_seconds)
                     assembled = assembler.push(delta)
                     if assembled.finish_reason is not None:
                         timing.ended(self._clock.monotonic(), assembled.finish_reason)

@@ -48,4 +48,6 @@ class TokenDelta(msgspec.Struct, frozen=True, omit_defaults=True):
     """For prompt tokens 1.. (the first has none), in order, as they are computed."""
     num_cached_tokens: int = 0
     """Prompt tokens found in the prefix cache; set on the first delta."""
+    queued_seconds: float = 0.0
+    """How long the request waited before its first step; set on the first delta."""
     finish: Finish | None = None

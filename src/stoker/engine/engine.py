@@ -47,8 +47,9 @@ class Engine:
 
     def step(self) -> list[TokenDelta]:
         """Computes one step if there is work. A failed step ends its own requests only."""
-        deltas = self._scheduler.sweep(self._clock.monotonic())
-        plan = self._scheduler.plan()
+        now = self._clock.monotonic()
+        deltas = self._scheduler.sweep(now)
+        plan = self._scheduler.plan(now)
         if plan is not None:
             deltas += self._run(plan)
         if self.idle:

@@ -59,6 +59,9 @@ class Metrics:
         self._whole = histogram(
             "vllm:e2e_request_latency_seconds", "Arrival to the last token.", _WHOLE
         )
+        self._queued = histogram(
+            "vllm:request_queue_time_seconds", "Arrival to first step.", _FIRST_TOKEN
+        )
         self._finished = Counter(
             "vllm:request_success",
             "Sequences that ended well, by finish reason.",
@@ -109,11 +112,13 @@ class SequenceTiming:
         self._last: float | None = None
         self._open = True
 
-    def received(self, now: float, num_tokens: int) -> None:
+    def received(self, now: float, num_tokens: int, queued: float) -> None:
+        """`queued`: seconds the engine says the sequence waited, with its first tokens."""
         if not num_tokens:
             return
         if self._last is None:
             self._metrics._first_token.observe(now - self._started)
+            self._metrics._queued.observe(queued)
         else:
             self._metrics._between.observe((now - self._last) / num_tokens)
         self._last = now

@@ -124,7 +124,7 @@ class Scheduler:
 
     # --- planning ---------------------------------------------------------------------------
 
-    def plan(self) -> StepPlan | None:
+    def plan(self, now: float) -> StepPlan | None:
         """The next step, or None when there is nothing to compute."""
         decoding = [sequence for sequence in self.running if sequence.decoding]
         left = self.budget.prompt_tokens(len(decoding), sum(len(s.tokens) for s in decoding))
@@ -141,7 +141,7 @@ class Scheduler:
                 left -= 0 if sequence.decoding else count
             position += 1
         if self.counters.preemptions == preempted:
-            self._admit(left, slices)
+            self._admit(left, slices, now)
         return StepPlan(tuple(slices)) if slices else None
 
     def _make_room(self, sequence: Sequence, count: int) -> bool:
@@ -166,12 +166,14 @@ class Scheduler:
         self._queue.put_back(victim)
         self.counters.preemptions += 1
 
-    def _admit(self, left: int, slices: list[SequenceSlice]) -> None:
+    def _admit(self, left: int, slices: list[SequenceSlice], now: float) -> None:
         while left > 0 and len(self.running) < self.options.max_running:
             sequence = self._queue.head()
             if sequence is None or not self._take_blocks(sequence):
                 return
             self._queue.remove(sequence)
+            if sequence.state is SequenceState.WAITING:
+                sequence.queued_seconds = now - sequence.arrived
             sequence.move_to(SequenceState.RUNNING)
             self.running.append(sequence)
             count = min(sequence.num_missing, left)
@@ -273,11 +275,7 @@ class Scheduler:
     def _prompt_delta(self, sequence: Sequence, outcome: SliceResult) -> TokenDelta | None:
         if not outcome.prompt_logprobs:
             return None
-        return TokenDelta(
-            request_id=sequence.request.request_id,
-            prompt_logprobs=outcome.prompt_logprobs,
-            num_cached_tokens=sequence.first_delta_tokens(),
-        )
+        return sequence.delta(prompt_logprobs=outcome.prompt_logprobs)
 
     def _extend(self, sequence: Sequence, outcome: SliceResult, token: TokenId) -> TokenDelta:
         self.counters.output_tokens += 1
@@ -292,12 +290,10 @@ class Scheduler:
             if sequence.num_output >= sequence.request.sampling.max_tokens:
                 finish = Finish(FinishReason.LENGTH)
         stopped = finish is not None and finish.stop_token_id is not None
-        delta = TokenDelta(
-            request_id=sequence.request.request_id,
+        delta = sequence.delta(
             token_ids=() if stopped else (token,),
             logprobs=() if stopped or outcome.logprobs is None else (outcome.logprobs,),
             prompt_logprobs=outcome.prompt_logprobs,
-            num_cached_tokens=sequence.first_delta_tokens(),
             finish=finish,
         )
         if finish is not None:
@@ -306,11 +302,7 @@ class Scheduler:
 
     def _finish(self, sequence: Sequence, finish: Finish) -> TokenDelta:
         self._retire(sequence)
-        return TokenDelta(
-            request_id=sequence.request.request_id,
-            num_cached_tokens=sequence.first_delta_tokens(),
-            finish=finish,
-        )
+        return sequence.delta(finish=finish)
 
     def _retire(self, sequence: Sequence) -> None:
         if sequence.state is SequenceState.RUNNING:

@@ -7,6 +7,7 @@ import enum
 import msgspec
 
 from stoker.core.ids import BlockId, TokenId
+from stoker.core.output import Finish, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.kv.prefix_cache import Digest
@@ -39,6 +40,8 @@ class Sequence:
     ) -> None:
         self.request = request
         self.arrival = arrival
+        self.arrived = now
+        self.queued_seconds = 0.0
         self.deadline = None if request.timeout is None else now + request.timeout
         self.tokens: list[TokenId] = [*request.prompt_token_ids, *request.output_token_ids]
         self.stop_token_ids = stops
@@ -88,12 +91,24 @@ class Sequence:
         assert state in _LEGAL[self.state], f"{self.state} → {state} is not legal"
         self.state = state
 
-    def first_delta_tokens(self) -> int:
-        """Tokens found in the cache, for the first delta; 0 for later ones."""
-        if self.announced:
-            return 0
-        self.announced = True
-        return self.num_cached
+    def delta(
+        self,
+        token_ids: tuple[TokenId, ...] = (),
+        logprobs: tuple[TokenLogprobs, ...] = (),
+        prompt_logprobs: tuple[TokenLogprobs, ...] = (),
+        finish: Finish | None = None,
+    ) -> TokenDelta:
+        """What there is to deliver. The first delta also says how the prompt fared."""
+        first, self.announced = not self.announced, True
+        return TokenDelta(
+            self.request.request_id,
+            token_ids,
+            logprobs,
+            prompt_logprobs,
+            num_cached_tokens=self.num_cached if first else 0,
+            queued_seconds=self.queued_seconds if first else 0.0,
+            finish=finish,
+        )
 
 
 def _without(sampling: SamplingParams, stops: frozenset[TokenId]) -> SamplingParams:

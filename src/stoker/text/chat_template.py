@@ -10,14 +10,10 @@ from stoker.errors import ConfigError, InvalidRequest
 from stoker.text.budget import MAX_CHARACTERS, LimitExceeded
 from stoker.text.sandbox import SandboxEnvironment
 from stoker.text.tokenizer import Tokenizer
-from stoker.text.user_text import new_guard
+from stoker.text.user_text import ROLES, new_guard
 
 MAX_TEMPLATE_BYTES = 64 * 1024
 MAX_SECONDS = 0.25
-ROLES = frozenset(
-    ["system", "developer", "user", "assistant", "tool", "function", "ipython", "environment"]
-)
-"""Some templates build a control token from the role, so it is not free text."""
 CLIENT_VARIABLES = frozenset(["enable_thinking", "reasoning_effort", "thinking", "documents"])
 """What a request may set besides messages and tools."""
 

@@ -15,6 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 GUARD_DIGITS = 24
+ROLES = frozenset(
+    ["system", "developer", "user", "assistant", "tool", "function", "ipython", "environment"]
+)
+"""Templates build control tokens from these on purpose, so a message's role is never free text."""
 
 
 class UserText:
@@ -26,6 +30,7 @@ class UserText:
         self._beginnings = {token[:end] for token in tokens for end in range(1, len(token))}
         self._endings = {token[start:] for token in tokens for start in range(1, len(token))}
         self._longest = max(map(len, tokens), default=0)
+        self._spellings = "\n".join(tokens)
 
     def guarded(self, value: Any, guard: str) -> Any:
         """A copy of messages, tools or variables in which no text can become a control token."""
@@ -33,7 +38,10 @@ class UserText:
             return self._guarded_text(value, guard)
         if isinstance(value, Mapping):
             return {
-                self.guarded(key, guard): self.guarded(item, guard) for key, item in value.items()
+                self.guarded(key, guard): item
+                if key == "role" and item in ROLES
+                else self.guarded(item, guard)
+                for key, item in value.items()
             }
         if isinstance(value, Sequence):
             return [self.guarded(item, guard) for item in value]
@@ -42,11 +50,12 @@ class UserText:
     def _guarded_text(self, text: str, guard: str) -> str:
         guarded = self.pattern.sub(lambda found: found[0][0] + guard + found[0][1:], text)
         if self._ends_with_a_beginning(text):
-            kept = guarded.rstrip()
-            guarded = kept + guard + guarded[len(kept) :]
+            guarded = _at_the_end(guarded, guard)
         if self._begins_with_an_ending(text):
             kept = guarded.lstrip()
             guarded = guarded[: len(guarded) - len(kept)] + guard + kept
+        if guarded == text and self._is_a_middle(text):
+            return Middle(text, _at_the_end(text, guard))
         return guarded
 
     def _ends_with_a_beginning(self, text: str) -> bool:
@@ -57,6 +66,33 @@ class UserText:
     def _begins_with_an_ending(self, text: str) -> bool:
         head = text.lstrip()[: self._longest]
         return any(head[:end] in self._endings for end in range(1, len(head) + 1))
+
+    def _is_a_middle(self, text: str) -> bool:
+        """`s`, of which `'<' ~ name ~ '>'` would make `<s>`."""
+        middle = text.strip()
+        return 0 < len(middle) < self._longest and middle in self._spellings
+
+
+class Middle(str):
+    """Guarded, yet equal to what the user wrote: templates compare names and types."""
+
+    clean: str
+
+    def __new__(cls, clean: str, guarded: str) -> Middle:
+        made = super().__new__(cls, guarded)
+        made.clean = clean
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return self.clean == (other.clean if isinstance(other, Middle) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.clean)
+
+
+def _at_the_end(text: str, guard: str) -> str:
+    kept = text.rstrip()
+    return kept + guard + text[len(kept) :]
 
 
 def new_guard() -> str:

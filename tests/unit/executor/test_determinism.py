@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.support.driving import Driver, Outcome, make_scheduler
-from tests.support.models import model_path
 
 from stoker.core.ids import RequestId
 from stoker.core.request import Request
@@ -15,6 +13,8 @@ from stoker.core.sampling import SamplingParams
 from stoker.executor.native import NativeExecutor, NativeOptions
 from stoker.kernels.decoder import available_kernels
 from stoker.model.load import open_model
+from tests.support.driving import Driver, Outcome, make_scheduler
+from tests.support.models import model_path
 
 pytestmark = pytest.mark.model
 OUTPUT = 12

@@ -57,12 +57,13 @@ def test_the_engines_counters_are_read_when_scraped() -> None:
 def test_a_sequence_is_timed_once() -> None:
     metrics = Metrics("tiny")
     timing = metrics.sequence(10.0)
-    timing.received(12.0, 0)
-    timing.received(12.5, 1)
-    timing.received(13.5, 4)
+    timing.received(12.0, 0, 0.0)
+    timing.received(12.5, 1, 1.5)
+    timing.received(13.5, 4, 0.0)
     timing.ended(14.0, "length")
     timing.abandoned(99.0)
     assert value(metrics, "vllm:time_to_first_token_seconds_sum") == 2.5
+    assert value(metrics, "vllm:request_queue_time_seconds_sum") == 1.5
     assert value(metrics, "vllm:inter_token_latency_seconds_sum") == 0.25
     assert value(metrics, "vllm:e2e_request_latency_seconds_sum") == 4.0
     assert value(metrics, "vllm:request_success_total{") == 1

@@ -65,7 +65,7 @@ def test_min_tokens_keeps_the_end_from_being_drawn() -> None:
     running.add(request(min_tokens=3, stop_token_ids=(9,), logit_bias={5: 1.0}))
     biases = []
     while not running.scheduler.idle:
-        plan = running.scheduler.plan()
+        plan = running.scheduler.plan(running.now)
         assert plan is not None
         biases.append(plan.slices[0].sampling.logit_bias)
         result = running.executor.collect(running.executor.submit(plan))
@@ -129,7 +129,7 @@ def test_a_lost_step_ends_its_own_requests_only() -> None:
     running = driver(max_running=1)
     running.add(request("lost"))
     running.add(request("other"))
-    plan = running.scheduler.plan()
+    plan = running.scheduler.plan(running.now)
     assert plan is not None
     [delta] = running.scheduler.fail(plan, "internal")
     assert delta.finish is not None
@@ -141,7 +141,7 @@ def test_a_row_that_is_not_finite_ends_alone_and_is_not_cached() -> None:
     running = driver()
     running.add(request("poisoned", prompt=12))
     running.add(request("healthy"))
-    plan = running.scheduler.plan()
+    plan = running.scheduler.plan(running.now)
     assert plan is not None
     result = running.executor.collect(running.executor.submit(plan))
     poisoned = SliceResult(error_code="numerical_error")
@@ -203,7 +203,7 @@ def test_running_streams_get_a_token_in_every_step_while_a_long_prompt_arrives()
 def test_with_nothing_decoding_a_prompt_takes_the_whole_step() -> None:
     running = driver(inter_token_target=0.0001, max_step_tokens=2000)
     running.add(request("long", prompt=150))
-    plan = running.scheduler.plan()
+    plan = running.scheduler.plan(running.now)
     assert plan is not None
     assert plan.num_tokens == 150
 
@@ -219,4 +219,17 @@ def test_priority_goes_first_within_a_tenant() -> None:
     running = driver(max_running=1)
     running.add(msgspec.structs.replace(request("later"), priority=5))
     running.add(msgspec.structs.replace(request("first"), priority=1))
-    assert planned(running.scheduler.plan()) == ["first"]
+    assert planned(running.scheduler.plan(running.now)) == ["first"]
+
+
+def test_the_first_delta_says_how_long_the_request_waited() -> None:
+    running = driver(max_running=1)
+    running.add(request("first", max_tokens=3))
+    running.now = 2.0
+    running.add(request("second", max_tokens=3))
+    waited = {}
+    while not running.scheduler.idle:
+        running.now += 1.0
+        for delta in running.step():
+            waited.setdefault(delta.request_id, []).append(delta.queued_seconds)
+    assert waited == {"first": [3.0, 0.0, 0.0], "second": [4.0, 0.0, 0.0]}
