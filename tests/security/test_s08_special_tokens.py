@@ -105,11 +105,20 @@ BESIDE = ChatTemplate(
 """Puts texts of a user side by side, as no real template does."""
 
 
-def test_a_beginning_is_not_completed_by_the_template() -> None:
-    template = ChatTemplate("{{ messages[0].content }}end|>", tiny_text().tokenizer)
-    for content in ("<|im_", "Hello <|im_", "<|im_ \n"):
-        ids = template.encode([{"role": "user", "content": content}])
-        assert tiny_text().tokenizer.special_ids.isdisjoint(ids)
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [
+        ("{{ messages[0].content }}end|>", "Hello, this is what I have to say: <|im_"),
+        ("{{ messages[0].content | trim }}end|>", "Hello, this is what I have to say: <|im_ \n"),
+        ("<|im_{{ messages[0].content }}", "end|> and this is what I have to say."),
+        ("<|im_{{ messages[0].content | trim }}", " \nend|> and this is what I have to say."),
+    ],
+)
+def test_what_the_template_wrote_does_not_complete_what_a_user_wrote(
+    source: str, content: str
+) -> None:
+    ids = ChatTemplate(source, tiny_text().tokenizer).encode([{"role": "user", "content": content}])
+    assert tiny_text().tokenizer.special_ids.isdisjoint(ids)
 
 
 @settings(max_examples=200)

@@ -86,6 +86,9 @@ class Middle(str):
     def __eq__(self, other: object) -> bool:
         return self.clean == (other.clean if isinstance(other, Middle) else other)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self.clean)
 
