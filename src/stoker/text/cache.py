@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-VERSION = b"2"
+VERSION = b"3"
 """Part of the key: raise it when tokenizer_json changes what it writes."""
 
 

