@@ -85,7 +85,46 @@ def serve() -> str:
     return note + table(heads, rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"peers": peers, "headline": headline, "serve": serve}
+def fidelity() -> str:
+    """How far logits are from transformers', for models and for families without a file."""
+    report = json.loads((RESULTS / "fidelity.json").read_text())
+    heads = ["weights", "arithmetic", "largest difference", "mean KL, nats", "same top token"]
+    rows = [
+        [one.get("model") or f"{one['family']}, random", label,
+         f"{found['largest_difference']:.2g}", f"{found['mean_kl']:.1g}",
+         f"{100 * found['top1_agreement']:.2f} %"]
+        for one in report["models"] + report["families"]
+        for label, found in (("reference, float32", one["reference"]), ("native", one["native"]))
+    ]  # fmt: skip
+    note = (
+        f"Beside {report['peer']} in float32 on the dequantised weights: verse, code and a chat, "
+        f"{report['models'][0]['positions']} positions for the first model.\n\n"
+    )
+    return note + table(heads, rows)
+
+
+def perplexity() -> str:
+    report = json.loads((RESULTS / "perplexity.json").read_text())
+    heads = ["model", "stoker", report["peer"], "difference"]
+    rows = [
+        [one["model"], f"{one['stoker']:.3f}", f"{one['llama.cpp']:.3f}",
+         f"{one['difference_percent']:+.2f} %"]
+        for one in report["models"]
+    ]  # fmt: skip
+    note = (
+        f"Paradise Lost, {report['windows']} windows of {report['window']} tokens, the second half "
+        "of each scored; same file, same token ids.\n\n"
+    )
+    return note + table(heads, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "peers": peers,
+    "headline": headline,
+    "serve": serve,
+    "fidelity": fidelity,
+    "perplexity": perplexity,
+}
 
 
 def filled(page: str) -> str:
