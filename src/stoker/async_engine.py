@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from stoker.core.ids import RequestId, TokenId
-from stoker.core.output import FinishReason, TokenLogprobs
+from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.engine.client import EngineClient
@@ -52,7 +53,7 @@ class AsyncEngine:
     async def start(self) -> None:
         """Fetches and loads the model. Raises SetupError's kinds."""
         prepared = await asyncio.to_thread(prepare, self._model, "AsyncEngine()", self._engine)
-        client = EngineClient(prepared.settings)
+        client = EngineClient(prepared.settings, max_restarts=prepared.max_restarts)
         await client.start()
         self._prepared, self._client = prepared, client
 
@@ -65,18 +66,20 @@ class AsyncEngine:
 
     async def generate(
         self, prompt: Prompt, sampling: SamplingParams = COMPLETION
-    ) -> AsyncIterator[TextDelta]:
+    ) -> AsyncGenerator[TextDelta, None]:
         """Completes a prompt. Raises InvalidRequest, ContextLengthExceeded or a CapacityError
         before the first delta."""
-        async for delta in self._run(self._ready.encode(prompt), sampling):
-            yield delta
+        async with aclosing(self._run(self._ready.encode(prompt), sampling)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def chat(
         self, messages: Messages, sampling: SamplingParams = ANSWER
-    ) -> AsyncIterator[TextDelta]:
+    ) -> AsyncGenerator[TextDelta, None]:
         """Answers a conversation; raises as `generate`."""
-        async for delta in self._run(self._ready.encode_chat(messages), sampling):
-            yield delta
+        async with aclosing(self._run(self._ready.encode_chat(messages), sampling)) as deltas:
+            async for delta in deltas:
+                yield delta
 
     @property
     def _ready(self) -> Prepared:
@@ -86,18 +89,13 @@ class AsyncEngine:
 
     async def _run(
         self, ids: tuple[TokenId, ...], sampling: SamplingParams
-    ) -> AsyncIterator[TextDelta]:
+    ) -> AsyncGenerator[TextDelta, None]:
         request_id = RequestId(secrets.token_hex(12))
         request = Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling)
         detokenizer = Detokenizer(self._ready.text.tokenizer)
-        async for delta in self.client.submit(request):
-            text = detokenizer.push(delta.token_ids)
-            finish = delta.finish
-            if finish is None:
-                yield TextDelta(text, delta.token_ids, delta.logprobs, None)
-                continue
-            text += detokenizer.flush()
-            yield TextDelta(text, delta.token_ids, delta.logprobs, finish.reason, finish.error_code)
+        async with aclosing(self.client.submit(request)) as deltas:
+            async for delta in deltas:
+                yield _text_delta(delta, detokenizer)
 
     async def close(self) -> None:
         """Ends the engine process and every generation. Safe to call twice."""
@@ -115,3 +113,16 @@ class AsyncEngine:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _text_delta(delta: TokenDelta, detokenizer: Detokenizer) -> TextDelta:
+    text = detokenizer.push(delta.token_ids)
+    if delta.finish is None:
+        return TextDelta(text, delta.token_ids, delta.logprobs, None)
+    return TextDelta(
+        text + detokenizer.flush(),
+        delta.token_ids,
+        delta.logprobs,
+        delta.finish.reason,
+        delta.finish.error_code,
+    )

@@ -25,6 +25,7 @@ Messages = Sequence[Mapping[str, Any]]
 class Prepared:
     text: TextModel
     settings: EngineSettings
+    max_restarts: int
 
     def encode(self, prompt: Prompt) -> tuple[TokenId, ...]:
         """Raises InvalidRequest for an empty prompt or token ids outside the vocabulary."""
@@ -57,4 +58,5 @@ def prepare(model: str, source: str, engine: Mapping[str, Any]) -> Prepared:
         text = load_text(path, opened.metadata, cache)
     finally:
         opened.close()
-    return Prepared(text, engine_settings(config, path, text.tokenizer.eos_token_ids))
+    settings = engine_settings(config, path, text.tokenizer.eos_token_ids)
+    return Prepared(text, settings, config.engine.max_restarts)

@@ -17,80 +17,19 @@ import pytest
 
 from stoker import errors
 from stoker.core.ids import RequestId
-from stoker.core.output import FinishReason, TokenDelta
-from stoker.core.request import Request
-from stoker.core.sampling import SamplingParams
+from stoker.core.output import FinishReason
 from stoker.engine.client import EngineClient
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import EngineState
-from stoker.executor.fake import FakeOptions, expected_tokens
+from stoker.executor.fake import FakeOptions
 from tests.support import leaks
-
-SLOW = EngineSettings(executor="fake", fake=FakeOptions(step_seconds=0.005))
+from tests.support.engine_streams import Running, kill, request, started, wanted
 
 
 @pytest.fixture(autouse=True)
-async def nothing_is_left_behind() -> AsyncIterator[None]:
-    before = leaks.snapshot()
-    yield
-    await asyncio.sleep(0)  # closed transports give their descriptors back in the next turn
-    await asyncio.sleep(0)
-    assert leaks.snapshot() == before
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-def request(name: str, tokens: int = 60) -> Request:
-    prompt = tuple(name.encode())
-    return Request(
-        request_id=RequestId(name),
-        prompt_token_ids=prompt,
-        sampling=SamplingParams(max_tokens=tokens, seed=len(name)),
-    )
-
-
-def wanted(asked: Request) -> list[int]:
-    sampling = asked.sampling
-    return expected_tokens(asked.prompt_token_ids, sampling.seed, sampling.max_tokens)
-
-
-class Running:
-    """A stream being consumed, that says when it has so many tokens."""
-
-    def __init__(self, client: EngineClient, asked: Request) -> None:
-        self.asked = asked
-        self.tokens: list[int] = []
-        self.endings: list[TokenDelta] = []
-        self._grown = asyncio.Condition()
-        self.task = asyncio.create_task(self._consume(client))
-
-    async def _consume(self, client: EngineClient) -> None:
-        async for delta in client.submit(self.asked):
-            async with self._grown:
-                self.tokens += delta.token_ids
-                if delta.finish is not None:
-                    self.endings.append(delta)
-                self._grown.notify_all()
-
-    async def has(self, count: int) -> None:
-        async with self._grown:
-            await asyncio.wait_for(self._grown.wait_for(lambda: len(self.tokens) >= count), 20)
-
-    @property
-    def reason(self) -> FinishReason:
-        assert len(self.endings) == 1
-        assert self.endings[0].finish is not None
-        return self.endings[0].finish.reason
-
-
-async def started(**options: float) -> EngineClient:
-    client = EngineClient(SLOW, **options)  # type: ignore[arg-type]
-    await client.start()
-    return client
-
-
-def kill(client: EngineClient, how: int = signal.SIGKILL) -> None:
-    assert client.pid is not None
-    os.kill(client.pid, how)
+async def check_for_leaks() -> AsyncIterator[None]:
+    async with leaks.nothing_left_behind():
+        yield
 
 
 async def test_a_killed_engine_does_not_end_its_streams() -> None:
@@ -149,7 +88,7 @@ async def test_a_stopped_engine_is_noticed_and_replaced() -> None:
     stream = Running(client, request("stopped"))
     await stream.has(10)
     kill(client, signal.SIGSTOP)
-    await asyncio.wait_for(stream.task, 20)
+    await stream.ended()
     assert stream.tokens == wanted(stream.asked)
     await client.close()
 
@@ -158,8 +97,8 @@ async def test_a_step_that_never_ends_is_noticed() -> None:
     settings = EngineSettings(executor="fake", fake=FakeOptions(step_seconds=3600))
     client = EngineClient(settings, max_restarts=1, stuck_after=0.4)
     await client.start()
-    stream = Running(client, request("stuck"))
-    await asyncio.wait_for(stream.task, 20)
+    stream = Running(client, request("x"))
+    await stream.ended()
     assert stream.reason is FinishReason.ERROR
     assert client.state is EngineState.STOPPED
     await client.close()

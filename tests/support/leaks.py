@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 
@@ -26,8 +29,18 @@ def descriptors() -> int:
 
 
 def socket_folders() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("stoker-*")}
+    return {path.name for path in Path(tempfile.gettempdir()).glob(f"stoker-{os.getpid()}-*")}
 
 
 def snapshot() -> tuple[set[int], int, set[str]]:
     return children(), descriptors(), socket_folders()
+
+
+@asynccontextmanager
+async def nothing_left_behind() -> AsyncIterator[None]:
+    before = snapshot()
+    yield
+    await asyncio.sleep(0)  # closed transports give their descriptors back in the next turn
+    await asyncio.sleep(0)
+    assert snapshot() == before
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from typing import Any
 
 from stoker.engine import frames
 from stoker.engine.peer import check_same_user
-from stoker.errors import ProtocolError, ReplicaLost
+from stoker.errors import ProtocolError, ReplicaLost, SetupError
 
 CONNECT_SECONDS = 30.0
 READ_BYTES = 256 * 1024
@@ -35,7 +36,21 @@ class EngineChild:
     @classmethod
     async def start(cls) -> EngineChild:
         """Spawns the process and checks who answers. The socket lives in a folder only this user
-        can enter, and both are gone once the connection stands."""
+        can enter, and both are gone once the connection stands.
+
+        Raises SetupError's kinds or ReplicaLost. The process has a session of its own: what a
+        terminal does to the front (Ctrl-C, Ctrl-Z) reaches the engine through the front only.
+        """
+        try:
+            return await cls._start()
+        except OSError as error:
+            raise SetupError(
+                f"an engine process cannot be started: {error.strerror or error}",
+                hint="Check the temporary folder, free memory and the limit on processes.",
+            ) from None
+
+    @classmethod
+    async def _start(cls) -> EngineChild:
         connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         connected = asyncio.get_running_loop().create_future()
 
@@ -45,7 +60,7 @@ class EngineChild:
             else:
                 connected.set_result((reader, writer))
 
-        with tempfile.TemporaryDirectory(prefix="stoker-") as folder:  # mode 0700
+        with tempfile.TemporaryDirectory(prefix=f"stoker-{os.getpid()}-") as folder:  # mode 0700
             path = str(Path(folder) / "engine.sock")
             server = await asyncio.start_unix_server(accept, path)
             process = await asyncio.create_subprocess_exec(
@@ -54,6 +69,7 @@ class EngineChild:
                 "stoker.engine.process",
                 path,
                 stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
             )
             try:
                 reader, writer = await _first(connected, process)

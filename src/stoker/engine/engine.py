@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import NamedTuple
 
 from stoker.core.clock import Clock
 from stoker.core.ids import RequestId
@@ -20,6 +21,15 @@ MAX_FAILED_STEPS = 3
 """Consecutive steps without one good row, after which the engine does not trust itself."""
 
 
+class StepPulse(NamedTuple):
+    num_steps: int
+    """Completed."""
+    running_seconds: float
+    """How long the step under way has been running, planning included; 0 between steps."""
+    expected_seconds: float
+    """How long it was expected to take; 0 between steps."""
+
+
 class Engine:
     """Driven by one thread. Every accepted request gets exactly one ending from `step`."""
 
@@ -30,9 +40,9 @@ class Engine:
         self._failed_steps = 0
         self._broken_invariants = 0
         self._step_seconds = 0.0
+        self._started: float | None = None
+        self._expected_seconds = 0.0
         self.num_steps = 0
-        self.step_started: float | None = None
-        """When the step under way began; None between steps. Read by other threads."""
 
     @property
     def idle(self) -> bool:
@@ -42,12 +52,24 @@ class Engine:
         """Raises ContextLengthExceeded or Overloaded; the request then has no ending here."""
         self._scheduler.add(request, self._clock.monotonic())
 
+    def resume(self, request: Request) -> None:
+        """Takes over a request that an engine before this one had accepted, however many wait."""
+        self._scheduler.restore(request, self._clock.monotonic())
+
     def cancel(self, request_id: RequestId) -> None:
         self._scheduler.cancel(request_id)
 
     def step(self) -> list[TokenDelta]:
         """Computes one step if there is work. A failed step ends its own requests only."""
         now = self._clock.monotonic()
+        self._started = now
+        try:
+            return self._step(now)
+        finally:
+            self._started = None
+            self._expected_seconds = 0.0
+
+    def _step(self, now: float) -> list[TokenDelta]:
         deltas = self._scheduler.sweep(now)
         plan = self._scheduler.plan(now)
         if plan is not None:
@@ -57,7 +79,7 @@ class Engine:
         return deltas
 
     def _run(self, plan: StepPlan) -> list[TokenDelta]:
-        self.step_started = self._clock.monotonic()
+        self._expected_seconds = self._scheduler.budget.expected_seconds(plan)
         try:
             result = self._executor.collect(self._executor.submit(plan))
         except Exception:
@@ -65,7 +87,6 @@ class Engine:
             self._count_failure(failed=True)
             return self._scheduler.fail(plan, InternalError.code)
         finally:
-            self.step_started = None
             self.num_steps += 1
         self._step_seconds += result.seconds
         self._count_failure(failed=_all_failed(result))
@@ -79,10 +100,11 @@ class Engine:
         """Whether so many steps failed in a row that the process should be replaced."""
         return self._failed_steps >= MAX_FAILED_STEPS
 
-    def running_seconds(self) -> float:
-        """How long the step under way has been running; 0 between steps. For other threads."""
-        started = self.step_started
-        return 0.0 if started is None else self._clock.monotonic() - started
+    def pulse(self) -> StepPulse:
+        """The step under way. May be called from another thread while one is stuck."""
+        started, expected = self._started, self._expected_seconds
+        running = 0.0 if started is None else self._clock.monotonic() - started
+        return StepPulse(self.num_steps, running, expected)
 
     def _check_invariants(self) -> None:
         try:

@@ -81,6 +81,12 @@ class Submit(Frame, frozen=True):
     request: Request
 
 
+class Resume(Frame, frozen=True):
+    """A request that an engine before this one had accepted; never refused as one too many."""
+
+    request: Request
+
+
 class Rejected(Frame, frozen=True):
     request_id: RequestId
     code: str
@@ -93,7 +99,7 @@ class Cancel(Frame, frozen=True):
 
 
 class Deltas(Frame, frozen=True):
-    """Everything one step produced."""
+    """What one step produced, maybe nothing, and how things stand after it."""
 
     deltas: list[TokenDelta]
     load: EngineLoad
@@ -104,14 +110,18 @@ class Ping(Frame, frozen=True):
 
 
 class Pong(Frame, frozen=True):
+    """Sent by the engine's reader thread, whatever its main thread does."""
+
     nonce: int
     num_steps: int
     step_seconds: float
     """How long the step under way has been running; 0 between steps."""
+    expected_seconds: float
+    """How long it was expected to take."""
 
 
 class Shutdown(Frame, frozen=True):
-    pass
+    """The engine exits at once: whoever asks has ended every stream."""
 
 
 AnyFrame = (
@@ -121,6 +131,7 @@ AnyFrame = (
     | Ready
     | Failed
     | Submit
+    | Resume
     | Rejected
     | Cancel
     | Deltas
@@ -145,6 +156,11 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+
+    @property
+    def num_held(self) -> int:
+        """Bytes of a frame that is not complete yet."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[AnyFrame]:
         """Raises ProtocolError at the first thing that is not a frame."""

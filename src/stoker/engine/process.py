@@ -17,7 +17,9 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 
+from stoker.core.request import Request
 from stoker.engine import frames
 from stoker.engine.build import build_engine
 from stoker.engine.engine import Engine
@@ -64,8 +66,6 @@ class EngineProcess:
         self._link.send(frames.Hello())
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         load = self._inbox.get()
-        if isinstance(load, frames.Shutdown):
-            return 0
         if not isinstance(load, frames.Load):
             raise ProtocolError(f"{type(load).__name__} came before Load")
         try:
@@ -78,16 +78,14 @@ class EngineProcess:
         return self._serve(engine)
 
     def _serve(self, engine: Engine) -> int:
-        while True:
+        while not engine.broken:
             for frame in self._arrived(wait=engine.idle):
-                if isinstance(frame, frames.Shutdown):
-                    return 0
                 self._handle(engine, frame)
+            before = engine.num_steps
             deltas = engine.step()
-            if deltas:
+            if deltas or engine.num_steps != before:
                 self._link.send(frames.Deltas(deltas, engine.load()))
-            if engine.broken:
-                return EXIT_BROKEN
+        return EXIT_BROKEN
 
     def _arrived(self, *, wait: bool) -> list[frames.AnyFrame]:
         arrived = [self._inbox.get()] if wait else []
@@ -98,15 +96,21 @@ class EngineProcess:
                 return arrived
 
     def _handle(self, engine: Engine, frame: frames.AnyFrame) -> None:
-        if isinstance(frame, frames.Cancel):
-            engine.cancel(frame.request_id)
-        elif isinstance(frame, frames.Submit):
-            try:
-                engine.submit(frame.request)
-            except StokerError as error:
-                self._link.send(_rejection(frame, error))
-        else:
-            raise ProtocolError(f"{type(frame).__name__} is not for an engine")
+        match frame:
+            case frames.Submit(request):
+                self._take(engine.submit, request)
+            case frames.Resume(request):
+                self._take(engine.resume, request)
+            case frames.Cancel(request_id):
+                engine.cancel(request_id)
+            case _:
+                raise ProtocolError(f"{type(frame).__name__} is not for an engine")
+
+    def _take(self, accept: Callable[[Request], None], request: Request) -> None:
+        try:
+            accept(request)
+        except StokerError as error:
+            self._link.send(_rejection(request, error))
 
     def _report_progress(self, done: int, total: int) -> None:
         self._link.send(frames.Progress(done, total))
@@ -116,26 +120,27 @@ class EngineProcess:
         try:
             while True:
                 for frame in self._link.receive():
-                    if isinstance(frame, frames.Ping):
-                        self._link.send(self._pong(frame))
-                    else:
-                        self._inbox.put(frame)
+                    match frame:
+                        case frames.Ping(nonce):
+                            self._link.send(self._pong(nonce))
+                        case frames.Shutdown():
+                            os._exit(0)
+                        case _:
+                            self._inbox.put(frame)
         except (EOFError, OSError):
             os._exit(0)
         except ProtocolError as error:
             log.error("%s", error)
             os._exit(1)
 
-    def _pong(self, ping: frames.Ping) -> frames.Pong:
+    def _pong(self, nonce: int) -> frames.Pong:
         engine = self._engine
-        if engine is None:
-            return frames.Pong(ping.nonce, 0, 0.0)
-        return frames.Pong(ping.nonce, engine.num_steps, engine.running_seconds())
+        return frames.Pong(nonce, *(engine.pulse() if engine is not None else (0, 0.0, 0.0)))
 
 
-def _rejection(frame: frames.Submit, error: StokerError) -> frames.Rejected:
+def _rejection(request: Request, error: StokerError) -> frames.Rejected:
     message = error.message if isinstance(error, RequestError) or error.retry else "internal"
-    return frames.Rejected(frame.request.request_id, error.code, message, error.retry_after)
+    return frames.Rejected(request.request_id, error.code, message, error.retry_after)
 
 
 def main(path: str) -> int:

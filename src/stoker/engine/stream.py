@@ -11,6 +11,9 @@ from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.errors import StokerError
 
+MAX_FRUITLESS = 3
+"""Engines that may die under a request, one after the other, without giving it a single token."""
+
 
 class Stream:
     """Deltas that arrive faster than they are consumed are merged, so a slow consumer holds one
@@ -21,25 +24,26 @@ class Stream:
         self.request = request
         self.deadline = deadline
         self.cancelled = False
+        self.in_engine = False
+        """Whether the running engine has it; when not, there is nobody to cancel it at."""
+        self.finished = False
         self._received: list[TokenId] = []
         self._prompt_logprobs = 0
         self._skip_prompt_logprobs = 0
+        self._fruitless = 0
         self._pending: TokenDelta | None = None
         self._error: StokerError | None = None
         self._arrived = asyncio.Event()
-        self.finished = False
-
-    @property
-    def started(self) -> bool:
-        return bool(self._received)
 
     def push(self, delta: TokenDelta) -> None:
-        """Takes in a delta from the engine. After the ending, nothing more is accepted."""
+        """Takes in a delta. After the ending, nothing more is accepted."""
         if self.finished:
             return
         delta = self._without_repeats(delta)
         self._received += delta.token_ids
         self._prompt_logprobs += len(delta.prompt_logprobs)
+        if delta.token_ids:
+            self._fruitless = 0
         self.finished = delta.finish is not None
         self._pending = delta if self._pending is None else _merge(self._pending, delta)
         self._arrived.set()
@@ -47,23 +51,37 @@ class Stream:
     def end(self, reason: FinishReason, error_code: str | None = None) -> None:
         self.push(TokenDelta(self.request.request_id, finish=Finish(reason, error_code=error_code)))
 
-    def fail(self, error: StokerError) -> None:
-        """Refuses the request: its consumer gets the error instead of an ending."""
-        if not self.finished:
+    def refuse(self, error: StokerError) -> None:
+        """The engine does not take the request. Its consumer gets the error, or, once something
+        was delivered, an ending."""
+        if self._received or self._prompt_logprobs:
+            self.end(FinishReason.ERROR, error.code)
+        elif not self.finished:
             self.finished = True
             self._error = error
             self._arrived.set()
 
     async def next(self) -> TokenDelta:
         """The next delta, merged from all that arrived. Raises the error of a refused request."""
-        await self._arrived.wait()
-        self._arrived.clear()
-        if self._pending is not None:
-            delta, self._pending = self._pending, None
-            return delta
-        if self._error is not None:
-            raise self._error
-        return await self.next()
+        while self._pending is None:
+            if self._error is not None:
+                raise self._error
+            self._arrived.clear()
+            await self._arrived.wait()
+        delta, self._pending = self._pending, None
+        return delta
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether so many engines died under it that it may be what kills them. Such a request is
+        given up, before it uses up the restarts that all others depend on."""
+        return self._fruitless >= MAX_FRUITLESS
+
+    def engine_died(self) -> None:
+        """The engine that had the request is gone."""
+        if self.in_engine:
+            self.in_engine = False
+            self._fruitless += 1
 
     def continuation(self, now: float) -> Request:
         """The request as a restarted engine has to see it: tokens already delivered are part of

@@ -1,43 +1,49 @@
-"""Decides from what an engine reports whether it still makes progress. Pure."""
+"""Decides from what an engine answers whether it still makes progress. Pure."""
 
 from __future__ import annotations
 
-from collections import deque
-from statistics import median
-
 SHORTEST_LIMIT = 10.0
-STEP_FACTOR = 20.0
-REMEMBERED_STEPS = 64
+PATIENCE = 20.0
+"""A step may take this many times longer than it was expected to."""
 
 
 class Watchdog:
-    """An engine is stuck when it does not answer, or when one step runs longer than `limit`:
-    ten seconds, or twenty times the median step, whichever is longer."""
+    """An engine is stuck when it does not answer, or when one step runs on and on.
 
-    def __init__(self, now: float, shortest_limit: float = SHORTEST_LIMIT) -> None:
+    Time is counted in ticks of the watcher, each of bounded length: when it is the watcher that
+    was held up (a stopped terminal job, a busy machine), it learns nothing bad of the engine.
+    """
+
+    def __init__(self, shortest_limit: float = SHORTEST_LIMIT) -> None:
+        """`shortest_limit` in seconds: what silence, and any step, may last."""
         self._shortest_limit = shortest_limit
-        self._last_answer = now
-        self._step_seconds = 0.0
-        self._steps: deque[float] = deque(maxlen=REMEMBERED_STEPS)
-        self._num_steps = 0
-        self._total_seconds = 0.0
+        self._silence = 0.0
+        self._step = -1
+        self._step_age = 0.0
+        self._in_step = False
+        self._expected = 0.0
 
-    def observe_answer(self, now: float, step_seconds: float) -> None:
-        """A pong: `step_seconds` is how long the step under way has been running."""
-        self._last_answer = now
-        self._step_seconds = step_seconds
+    def observe_answer(self, num_steps: int, step_seconds: float, expected: float) -> None:
+        """A pong: steps completed, how long the one under way has run (0 between steps), and how
+        long it was expected to take."""
+        self._silence = 0.0
+        self._expected = expected
+        self._in_step = step_seconds > 0.0
+        if not self._in_step or num_steps != self._step:
+            self._step = num_steps
+            self._step_age = 0.0
 
-    def observe_steps(self, num_steps: int, total_seconds: float) -> None:
-        """Totals from a load report; their growth gives the length of recent steps."""
-        new = num_steps - self._num_steps
-        if new > 0:
-            self._steps.append((total_seconds - self._total_seconds) / new)
-        self._num_steps, self._total_seconds = num_steps, total_seconds
+    def tick(self, seconds: float) -> None:
+        """Time has passed since the last tick."""
+        self._silence += seconds
+        if self._in_step:
+            self._step_age += seconds
 
     @property
     def limit(self) -> float:
-        usual = median(self._steps) if self._steps else 0.0
-        return max(self._shortest_limit, STEP_FACTOR * usual)
+        """Seconds the step under way may take."""
+        return max(self._shortest_limit, PATIENCE * self._expected)
 
-    def stuck(self, now: float) -> bool:
-        return now - self._last_answer > self.limit or self._step_seconds > self.limit
+    @property
+    def stuck(self) -> bool:
+        return self._silence > self._shortest_limit or self._step_age > self.limit

@@ -33,6 +33,7 @@ class FakeOptions:
     vocab_size: int = 1000
     max_step_tokens: int = 2048
     max_step_sequences: int = 64
+    load_seconds: float = 0.0
     step_seconds: float = 0.0
     """Real time each step takes, for tests that need a stream to be under way."""
 
@@ -47,6 +48,8 @@ class FakeExecutor:
 
     def load(self) -> MemoryPlan:
         options = self.options
+        if options.load_seconds:
+            time.sleep(options.load_seconds)
         return MemoryPlan(
             num_blocks=options.num_blocks,
             block_size=options.block_size,
@@ -64,7 +67,7 @@ class FakeExecutor:
         self._submitted += 1
         handle = StepHandle(self._submitted)
         slices = tuple(self._compute(piece) for piece in plan.slices)
-        self._results[handle] = StepResult(slices, self._cost(plan))
+        self._results[handle] = StepResult(slices, self._cost(plan) + self.options.step_seconds)
         return handle
 
     def collect(self, handle: StepHandle) -> StepResult:

@@ -84,13 +84,14 @@ class Scheduler:
 
         Raises ContextLengthExceeded when it can never fit, Overloaded when too many wait.
         """
-        if request.max_total_tokens > self.longest_possible:
-            raise ContextLengthExceeded(
-                f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new "
-                f"ones exceed the {self.longest_possible} tokens one request can have here"
-            )
+        self._refuse_too_long(request)
         if len(self._queue) >= self.options.max_waiting:
             raise Overloaded(f"{len(self._queue)} requests are waiting already", retry_after=1.0)
+        self.restore(request, now)
+
+    def restore(self, request: Request, now: float) -> None:
+        """As `add`, for a request accepted before (by an engine that died): never Overloaded."""
+        self._refuse_too_long(request)
         stops = frozenset(request.sampling.stop_token_ids)
         if not request.sampling.ignore_eos:
             stops |= self.options.eos_token_ids
@@ -99,6 +100,13 @@ class Scheduler:
         self._arrivals += 1
         self._sequences[request.request_id] = sequence
         self._queue.add(sequence)
+
+    def _refuse_too_long(self, request: Request) -> None:
+        if request.max_total_tokens > self.longest_possible:
+            raise ContextLengthExceeded(
+                f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new "
+                f"ones exceed the {self.longest_possible} tokens one request can have here"
+            )
 
     def cancel(self, request_id: RequestId) -> None:
         """Marks a request; its ending comes from the next `sweep`. Unknown ids are ignored."""

@@ -2,7 +2,8 @@
 
 The budget is time. The cost of a step is fitted online as a + b·tokens + c·kv_tokens, and the
 prompt slice is what still fits into the inter-token target. With nothing decoding there is nobody
-to keep waiting, and the whole step is used.
+to keep waiting, and a step may be long; but never so long that arrivals, cancellations and the
+watchdog wait for it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from stoker.scheduler.plan import StepPlan
 FORGETTING = 0.98
 MIN_OBSERVATIONS = 6
 SMALLEST_SLICE = 16
-FIRST_SLICE = 256
-"""Used while decoding before the cost is known."""
+FIRST_SLICE = 32
+"""Before anything is known: machines differ by a factor of a thousand."""
+EARLY_SLICE = 256
+"""At most, until enough steps were seen to fit their cost."""
+LONGEST_STEP = 2.0
+"""Seconds a step of prompts alone may take."""
+SLOWEST_TOKEN = 0.1
+"""Seconds for a token, assumed before anything is known."""
 
 
 class StepCost:
@@ -21,6 +28,8 @@ class StepCost:
 
     def __init__(self) -> None:
         self._moments = [[0.0] * 4 for _ in range(3)]
+        self._tokens = 0
+        self._seconds = 0.0
         self.observations = 0
 
     def observe(self, tokens: int, kv_tokens: int, seconds: float) -> None:
@@ -29,7 +38,14 @@ class StepCost:
         for i in range(3):
             for j in range(4):
                 self._moments[i][j] = self._moments[i][j] * FORGETTING + row[i] * row[j]
+        self._tokens += tokens
+        self._seconds += seconds
         self.observations += 1
+
+    @property
+    def seconds_per_token(self) -> float:
+        """The plain mean: rough, but sound from the first step on."""
+        return self._seconds / self._tokens if self._tokens else SLOWEST_TOKEN
 
     def coefficients(self) -> tuple[float, float, float]:
         """a, b and c in seconds, none negative. A small ridge keeps the system solvable."""
@@ -73,12 +89,24 @@ class TokenBudget:
         """Prompt tokens this step may compute beside `num_decoding` sequences whose contexts sum
         to `decoding_context`. Never so few that a prompt stands still."""
         room = max(self.max_step_tokens - num_decoding, SMALLEST_SLICE)
-        if num_decoding == 0:
-            return room
+        target = self.inter_token_target if num_decoding else LONGEST_STEP
         if self.cost.observations < MIN_OBSERVATIONS:
-            return min(room, FIRST_SLICE)
+            return min(room, self._early_tokens(target))
         fixed, per_token, per_kv = self.cost.coefficients()
         spent = fixed + per_token * num_decoding + per_kv * decoding_context
-        left = self.inter_token_target - spent
-        fits = int(left / per_token) if per_token > 0 else room
+        fits = int((target - spent) / per_token) if per_token > 0 else room
         return min(room, max(fits, SMALLEST_SLICE))
+
+    def _early_tokens(self, target: float) -> int:
+        if self.cost.observations == 0:
+            return FIRST_SLICE
+        mean = self.cost.seconds_per_token
+        fits = int(target / mean) if mean > 0 else EARLY_SLICE
+        return min(max(fits, SMALLEST_SLICE), EARLY_SLICE)
+
+    def expected_seconds(self, plan: StepPlan) -> float:
+        """How long a step should take; a cautious guess before the cost is known."""
+        if self.cost.observations < MIN_OBSERVATIONS:
+            return self.cost.seconds_per_token * plan.num_tokens
+        fixed, per_token, per_kv = self.cost.coefficients()
+        return fixed + per_token * plan.num_tokens + per_kv * kv_tokens(plan)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stoker.core.clock import ManualClock
 from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.engine.engine import MAX_FAILED_STEPS, Engine
+from stoker.errors import Overloaded
 from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
 from stoker.executor.interface import SliceResult, StepHandle, StepResult
 from stoker.scheduler.plan import StepPlan
@@ -104,3 +107,50 @@ def test_load_adds_up() -> None:
     load = engine.load()
     assert (load.num_running, load.num_waiting, load.used_blocks) == (0, 0, 0)
     assert (load.prompt_tokens, load.output_tokens, load.broken_invariants) == (3, 3, 0)
+
+
+def test_the_pulse_tells_how_long_a_step_runs_and_was_expected_to() -> None:
+    clock = ManualClock()
+    seen = []
+
+    class Slow(Failing):
+        def submit(self, plan: StepPlan) -> StepHandle:
+            clock.advance(3.0)
+            seen.append(engine.pulse())
+            return super().submit(plan)
+
+    executor = Slow()
+    engine = Engine(executor, make_scheduler(executor), clock)  # type: ignore[arg-type]
+    engine.submit(request("one", 1))
+    engine.step()
+    [during] = seen
+    assert (during.num_steps, during.running_seconds) == (0, 3.0)
+    assert during.expected_seconds > 0.0
+    assert engine.pulse() == (1, 0.0, 0.0)
+
+
+def test_an_invariant_that_breaks_is_counted_while_serving_goes_on() -> None:
+    executor = Failing()
+    scheduler = make_scheduler(executor)  # type: ignore[arg-type]
+    engine = Engine(executor, scheduler, ManualClock())  # type: ignore[arg-type]
+    engine.submit(request("first"))
+    finish(engine)
+    scheduler.pool.allocate(1)  # a block that nobody holds
+    for name in ("second", "third"):
+        engine.submit(request(name))
+        assert finish(engine)[name][1] is FinishReason.LENGTH
+    assert engine.load().broken_invariants == 2
+
+
+def test_what_an_earlier_engine_accepted_is_taken_however_many_wait() -> None:
+    executor = Failing()
+    engine = Engine(
+        executor,  # type: ignore[arg-type]
+        make_scheduler(executor, max_waiting=1, max_running=1),  # type: ignore[arg-type]
+        ManualClock(),
+    )
+    for i in range(4):
+        engine.resume(request(f"resumed {i}"))
+    with pytest.raises(Overloaded):
+        engine.submit(request("new"))
+    assert len(finish(engine)) == 4

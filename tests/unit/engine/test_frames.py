@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import typing
 
 import pytest
 
@@ -27,6 +29,15 @@ EVERY = [
             sampling=SamplingParams(logit_bias={5: 1.5}, stop_token_ids=(7,), seed=2**64 - 1),
         )
     ),
+    frames.Resume(
+        Request(
+            request_id=RequestId("a"),
+            prompt_token_ids=(1,),
+            output_token_ids=(2,),
+            sampling=SamplingParams(),
+            timeout=0.0,
+        )
+    ),
     frames.Rejected(RequestId("a"), "overloaded", "full", 1.5),
     frames.Cancel(RequestId("a")),
     frames.Deltas(
@@ -41,9 +52,14 @@ EVERY = [
         EngineLoad(num_running=3),
     ),
     frames.Ping(1),
-    frames.Pong(1, 2, 0.5),
+    frames.Pong(1, 2, 0.5, 0.1),
     frames.Shutdown(),
 ]
+KINDS = set(map(type, EVERY))
+
+
+def test_every_kind_of_frame_is_tried() -> None:
+    assert set(typing.get_args(frames.AnyFrame)) == KINDS
 
 
 def test_every_frame_survives_any_cut() -> None:
@@ -60,12 +76,32 @@ def test_mutated_frames_decode_or_are_refused() -> None:
     for _ in range(4000):
         data = bytearray(frames.encode(rng.choice(EVERY)))
         for _ in range(rng.randint(1, 4)):
-            data[rng.randrange(4, len(data))] = rng.randrange(256)
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        reader = frames.FrameReader()
         try:
-            list(frames.FrameReader().feed(bytes(data)))
+            seen = list(reader.feed(bytes(data)))
         except ProtocolError:
             refused += 1
-    assert refused > 1000
+        else:
+            assert all(type(frame) in KINDS for frame in seen)
+        assert reader.num_held <= len(data)
+    assert refused > 2000
+
+
+def test_noise_is_refused_or_awaited_within_bounds() -> None:
+    rng = random.Random(1)
+    for _ in range(2000):
+        reader = frames.FrameReader()
+        noise = rng.randbytes(rng.randint(1, 200))
+        with contextlib.suppress(ProtocolError):
+            list(reader.feed(noise))
+        assert reader.num_held <= len(noise)
+
+
+def test_deep_nesting_is_refused() -> None:
+    body = bytes([0x91]) * 100_000 + bytes([0x90])
+    with pytest.raises(ProtocolError):
+        list(frames.FrameReader().feed(len(body).to_bytes(4, "little") + body))
 
 
 def test_a_length_over_the_limit_is_refused_before_it_is_awaited() -> None:

@@ -13,6 +13,7 @@ from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
 from stoker.executor.interface import SliceResult, StepResult
 from stoker.scheduler.plan import StepPlan
 from stoker.scheduler.sequence import NEVER
+from stoker.scheduler.token_budget import MIN_OBSERVATIONS
 from tests.support.driving import Driver, make_scheduler
 
 
@@ -202,7 +203,9 @@ def test_running_streams_get_a_token_in_every_step_while_a_long_prompt_arrives()
 
 def test_with_nothing_decoding_a_prompt_takes_the_whole_step() -> None:
     running = driver(inter_token_target=0.0001, max_step_tokens=2000)
-    running.add(request("long", prompt=150))
+    running.add(request("first", max_tokens=MIN_OBSERVATIONS))
+    running.run()  # steps are known to be quick now
+    running.add(request("long", prompt=150, tenant="another"))
     plan = running.scheduler.plan(running.now)
     assert plan is not None
     assert plan.num_tokens == 150

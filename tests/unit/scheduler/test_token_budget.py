@@ -6,7 +6,10 @@ from stoker.core.ids import BlockId, RequestId
 from stoker.core.sampling import SamplingParams
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 from stoker.scheduler.token_budget import (
+    EARLY_SLICE,
     FIRST_SLICE,
+    LONGEST_STEP,
+    SLOWEST_TOKEN,
     SMALLEST_SLICE,
     StepCost,
     TokenBudget,
@@ -54,18 +57,47 @@ def test_a_prompt_never_stands_still() -> None:
 
 def test_before_anything_is_known_the_slice_is_modest() -> None:
     assert TokenBudget(2048, 0.1).prompt_tokens(1, 100) == FIRST_SLICE
+    assert TokenBudget(2048, 0.1).prompt_tokens(0, 0) == FIRST_SLICE
+
+
+def test_after_the_first_step_its_speed_decides_until_more_is_known() -> None:
+    slow, fast = (TokenBudget(2048, 0.1) for _ in range(2))
+    slow.cost.observe(32, 500, 32 * 0.05)
+    fast.cost.observe(32, 500, 32 * 0.0001)
+    assert slow.prompt_tokens(0, 0) == int(LONGEST_STEP / 0.05)
+    assert slow.prompt_tokens(1, 100) == SMALLEST_SLICE
+    assert fast.prompt_tokens(0, 0) == EARLY_SLICE
+
+
+def test_on_a_slow_machine_a_step_of_prompts_alone_stays_short() -> None:
+    """A step cannot be cancelled, nor joined by a new request, before it ends."""
+    budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
+    budget.cost = taught(0.01, 0.02, 1e-7)
+    assert budget.prompt_tokens(0, 0) == pytest.approx(LONGEST_STEP / 0.02, rel=0.1)
+
+
+def test_the_length_of_a_step_is_foreseen() -> None:
+    budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
+    plan = StepPlan((one_slice(start=1000, count=200),))
+    assert budget.expected_seconds(plan) == pytest.approx(SLOWEST_TOKEN * 200)
+    budget.cost = taught(0.004, 0.0005, 1e-7)
+    known = 0.004 + 0.0005 * 200 + 1e-7 * kv_tokens(plan)
+    assert budget.expected_seconds(plan) == pytest.approx(known, rel=0.1)
+
+
+def one_slice(start: int, count: int) -> SequenceSlice:
+    return SequenceSlice(
+        request_id=RequestId("a"),
+        tokens=list(range(start + count)),
+        start=start,
+        count=count,
+        block_table=[BlockId(0)],
+        num_prompt_tokens=start + count,
+        sampling=SamplingParams(),
+        samples=True,
+        score_from=start + count,
+    )
 
 
 def test_kv_tokens_counts_the_context_of_every_computed_token() -> None:
-    piece = SequenceSlice(
-        request_id=RequestId("a"),
-        tokens=list(range(14)),
-        start=10,
-        count=4,
-        block_table=[BlockId(0)],
-        num_prompt_tokens=14,
-        sampling=SamplingParams(),
-        samples=True,
-        score_from=99,
-    )
-    assert kv_tokens(StepPlan((piece,))) == sum(range(11, 15))
+    assert kv_tokens(StepPlan((one_slice(10, 4),))) == sum(range(11, 15))
