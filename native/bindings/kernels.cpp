@@ -86,13 +86,12 @@ NumpyArray<float> matmul(const std::string& kernels, int type, int rows, int col
     OwnedActivations in(x);
     const int count = int(x.shape(0)), tiles = weights.matrix.tiles();
     if (!weights.matrix.dense()) k.quantize_rows(in.view, count, 0, columns / kGroup);
-    Mapping scratch(matmul_scratch_bytes(columns), Mapping::Pages::Normal);
     std::vector<float> padded(size_t(count) * tiles * kTileRows);
     for (int row = 0; row < count; row += kMatmulRows) {
         k.matmul[int(weights.matrix.codec)](weights.matrix, 0, tiles, in.view.from_row(row),
                                             std::min(kMatmulRows, count - row),
                                             padded.data() + size_t(row) * tiles * kTileRows,
-                                            size_t(tiles) * kTileRows, scratch.data());
+                                            size_t(tiles) * kTileRows);
     }
     std::vector<float> out(size_t(count) * rows);
     for (int row = 0; row < count; ++row) {

@@ -194,12 +194,12 @@ private:
         int tiles = 0;
         for (const Product& product : products) tiles += product.matrix->tiles();
         const int size = chunk_size(tiles, d_.pool_.size(), 6, rows == 1 ? 4 : 1);
-        d_.pool_.run(chunks(tiles, size), [&](int item, int thread) {
+        d_.pool_.run(chunks(tiles, size), [&](int item, int) {
             int begin = item * size, end = std::min(tiles, begin + size);
             for (const Product& product : products) {
                 const int here = product.matrix->tiles();
                 if (begin < here && end > 0) {
-                    product_tiles(product, in, rows, std::max(begin, 0), std::min(end, here), thread);
+                    product_tiles(product, in, rows, std::max(begin, 0), std::min(end, here));
                 }
                 begin -= here;
                 end -= here;
@@ -207,13 +207,12 @@ private:
         });
     }
 
-    void product_tiles(const Product& product, const Activations& in, int rows, int begin, int end,
-                       int thread) {
+    void product_tiles(const Product& product, const Activations& in, int rows, int begin, int end) {
         for (int row = 0; row < rows; row += kMatmulRows) {
             k_.matmul[int(product.matrix->codec)](
                 *product.matrix, begin, end, in.from_row(row), std::min(kMatmulRows, rows - row),
                 product.out + size_t(row) * product.out_stride + size_t(begin) * kTileRows,
-                product.out_stride, w_.matmul_scratch(thread));
+                product.out_stride);
         }
     }
 
@@ -318,8 +317,8 @@ private:
         float* gate = w_.gate_scratch(thread);
         float* up = gate + size_t(kMatmulRows) * kGroup;
         const Activations in = w_.normed.from_row(first_row);
-        k_.matmul[int(layer.gate.codec)](layer.gate, begin, end, in, rows, gate, kGroup, w_.matmul_scratch(thread));
-        k_.matmul[int(layer.up.codec)](layer.up, begin, end, in, rows, up, kGroup, w_.matmul_scratch(thread));
+        k_.matmul[int(layer.gate.codec)](layer.gate, begin, end, in, rows, gate, kGroup);
+        k_.matmul[int(layer.up.codec)](layer.up, begin, end, in, rows, up, kGroup);
         const auto activate = spec_.gelu ? k_.gelu_multiply : k_.silu_multiply;
         const Activations out = w_.gated.from_row(first_row);
         for (int row = 0; row < rows; ++row) {

@@ -10,10 +10,8 @@ namespace stoker {
 class Workspace {
 public:
     Workspace(const DecoderSpec& spec, int threads) : spec_(spec) {
-        const int widest = std::max({spec.hidden_size, spec.feed_forward_size, spec.query_size()});
-        matmul_bytes_ = matmul_scratch_bytes(widest);
         attention_bytes_ = attention_scratch_floats(spec.head_dim) * sizeof(float);
-        thread_bytes_ = round(matmul_bytes_) + round(attention_bytes_) + kGateBytes;
+        thread_bytes_ = round(attention_bytes_) + kGateBytes;
         per_thread_ = Mapping(thread_bytes_ * size_t(threads), Mapping::Pages::Normal);
         samplers.resize(size_t(threads));
         reserve(64);
@@ -31,14 +29,12 @@ public:
         layout(memory_.data(), offset, hidden);
     }
 
-    uint8_t* matmul_scratch(int thread) { return per_thread_.data() + thread_bytes_ * size_t(thread); }
     float* attention_scratch(int thread) {
-        return reinterpret_cast<float*>(matmul_scratch(thread) + round(matmul_bytes_));
+        return reinterpret_cast<float*>(per_thread_.data() + thread_bytes_ * size_t(thread));
     }
     // [kMatmulRows][2][kGroup] floats: a strip of gate and of up.
     float* gate_scratch(int thread) {
-        return reinterpret_cast<float*>(matmul_scratch(thread) + round(matmul_bytes_) +
-                                        round(attention_bytes_));
+        return attention_scratch(thread) + round(attention_bytes_) / sizeof(float);
     }
 
     float* hidden = nullptr;    // [rows][hidden_size]: the residual stream
@@ -92,7 +88,6 @@ private:
 
     const DecoderSpec& spec_;
     int rows_ = 0;
-    size_t matmul_bytes_ = 0;
     size_t attention_bytes_ = 0;
     size_t thread_bytes_ = 0;
     Mapping memory_;

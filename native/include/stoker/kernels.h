@@ -1,7 +1,7 @@
 // The kernels of one instruction set, as a table of functions chosen once at start.
 //
 // All pointers are to distinct, non-overlapping memory unless a comment says otherwise. No kernel
-// allocates or starts threads; callers split work and give each thread its own scratch.
+// allocates or starts threads; callers split work.
 // Results do not depend on how rows, tiles or heads are split between calls: every output element
 // is one reduction in a fixed order (promise 2 of docs/behaviour.md).
 #pragma once
@@ -62,11 +62,6 @@ STOKER_INLINE constexpr size_t attention_scratch_floats(int head_dim) {
     return size_t(kMaxQueries) * (kAttentionChunk + 2 * size_t(head_dim) + 16);
 }
 
-// Floats of matmul scratch a thread needs for matrices of up to `columns` columns.
-STOKER_INLINE constexpr size_t matmul_scratch_bytes(int columns) {
-    return size_t(columns / kGroup + 1) * (512 + 128);
-}
-
 struct Kernels {
     const char* name;
 
@@ -78,8 +73,7 @@ struct Kernels {
     // out[r * out_stride + t * 16 + i] = row r of `in` times row (tile_begin + t) * 16 + i of w.
     // At most kMatmulRows rows a call. `in` has values for dense codecs, quants for others.
     void (*matmul[kCodecs])(const PackedMatrix& w, int tile_begin, int tile_end,
-                            const Activations& in, int rows, float* out, size_t out_stride,
-                            uint8_t* scratch);
+                            const Activations& in, int rows, float* out, size_t out_stride);
 
     // Writes row `row` of w as floats to out[columns].
     void (*unpack_row[kCodecs])(const PackedMatrix& w, int row, float* out);

@@ -9,7 +9,7 @@ namespace stoker::STOKER_ISA {
 
 inline constexpr const char* kName = "avx2";
 inline constexpr int kRowBlock = 4;
-inline constexpr int kRowTiles = 1;
+inline constexpr int kDenseTiles = 1;     // tiles of a dense matrix computed side by side
 inline constexpr int kAccumulators = 4;
 
 struct F { __m256 lo, hi; };

@@ -9,8 +9,8 @@
 namespace stoker::STOKER_ISA {
 
 inline constexpr const char* kName = "avx512_vnni";
-inline constexpr int kRowBlock = 4;       // activation rows sharing one unpacked weight group
-inline constexpr int kRowTiles = 4;       // weight tiles in flight for a single row
+inline constexpr int kRowBlock = 8;       // activation rows sharing one unpacked weight group
+inline constexpr int kDenseTiles = 4;     // tiles of a dense matrix computed side by side
 inline constexpr int kAccumulators = 16;  // float accumulators an attention block may use
 
 struct F { __m512 v; };

@@ -13,7 +13,7 @@ namespace stoker::STOKER_ISA {
 
 inline constexpr const char* kName = "portable";
 inline constexpr int kRowBlock = 4;
-inline constexpr int kRowTiles = 1;
+inline constexpr int kDenseTiles = 1;     // tiles of a dense matrix computed side by side
 inline constexpr int kAccumulators = 4;
 
 struct F { float v[16]; };
