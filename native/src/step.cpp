@@ -193,7 +193,7 @@ private:
     void multiply_rows(const Activations& in, int rows, std::initializer_list<Product> products) {
         int tiles = 0;
         for (const Product& product : products) tiles += product.matrix->tiles();
-        const int size = chunk_size(tiles, d_.pool_.size(), 6, rows == 1 ? 4 : 1);
+        const int size = chunk_size(tiles, d_.pool_.size(), 4, 1);
         d_.pool_.run(chunks(tiles, size), [&](int item, int) {
             int begin = item * size, end = std::min(tiles, begin + size);
             for (const Product& product : products) {
@@ -300,7 +300,7 @@ private:
     // still in the first-level cache.
     void feed_forward(const LayerWeights& layer) {
         const int strips = chunks(spec_.feed_forward_size, kGroup);
-        const int size = chunk_size(strips, d_.pool_.size(), 6, 1);
+        const int size = chunk_size(strips, d_.pool_.size(), 4, 1);
         d_.pool_.run(chunks(strips, size), [&](int item, int thread) {
             for (int row = 0; row < rows_; row += kMatmulRows) {
                 const int end = std::min(strips, (item + 1) * size);

@@ -11,6 +11,10 @@
 // out of line: the linker would keep one copy, perhaps one this machine cannot run.
 #define STOKER_INLINE [[gnu::always_inline]] inline
 
+// Before a loop of constant length over an array of vectors: unrolled early, its elements become
+// registers; otherwise GCC keeps the array in memory.
+#define STOKER_UNROLL _Pragma("GCC unroll 8")
+
 namespace stoker {
 
 enum class TensorType : int32_t {

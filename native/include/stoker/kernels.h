@@ -59,7 +59,7 @@ inline constexpr int kAttentionChunk = 256;  // positions whose softmax is compu
 inline constexpr int kMaxQueries = 32;       // positions * heads of one task
 
 STOKER_INLINE constexpr size_t attention_scratch_floats(int head_dim) {
-    return size_t(kMaxQueries) * (kAttentionChunk + 2 * size_t(head_dim) + 16);
+    return size_t(kMaxQueries) * (kAttentionChunk + 3 * size_t(head_dim) + 16);
 }
 
 struct Kernels {

@@ -18,6 +18,7 @@ inline constexpr float kNegativeInfinity = -__builtin_inff();
 
 struct AttentionState {
     const AttentionTask& task;
+    float* queries;  // blocks of up to kBlockQueries, each [head_dim][queries of the block]
     float* scores;   // [queries][kAttentionChunk]
     float* result;   // [queries][head_dim], weighted by `total`
     float* maximum;  // [queries]
@@ -29,7 +30,7 @@ struct AttentionState {
                size_t(q % task.heads_per_position) * task.query_stride;
     }
     int position(int q) const { return task.first_position + q / task.heads_per_position; }
-    int queries() const { return task.num_positions * task.heads_per_position; }
+    int num_queries() const { return task.num_positions * task.heads_per_position; }
     const uint16_t* keys(int page) const {
         return task.keys + size_t(task.block_table[page]) * task.block_stride;
     }
@@ -38,69 +39,123 @@ struct AttentionState {
     }
 };
 
+// The pages of a chunk. They lie far apart in memory and each half is shorter than the hardware's
+// prefetcher needs to get going, so whoever reads a half first asks for the one that is read
+// kPagesAhead later: the chunk's keys, then its values, then the next chunk's keys.
+inline constexpr int kPagesAhead = 8;
+
+struct Chunk {
+    int begin;  // position
+    int end;
+    int last_page;  // of the sequence, as far as it is attended to
+
+    int first_page() const { return begin / kPage; }
+    int pages() const { return (end - begin + kPage - 1) / kPage; }
+    int end_page() const { return first_page() + pages(); }
+
+    const uint16_t* after_keys(const AttentionState& s, int page) const {
+        const int next = page + kPagesAhead;
+        if (next < end_page()) return s.keys(next);
+        const int value = next - pages() < first_page() ? first_page() : next - pages();
+        return s.values(value < last_page ? value : last_page);
+    }
+    const uint16_t* after_values(const AttentionState& s, int page) const {
+        const int next = page + kPagesAhead;
+        if (next < end_page()) return s.values(next);
+        return s.keys(next < last_page ? next : last_page);
+    }
+};
+
 template <int queries, int pages>
-inline void score_block(const AttentionState& s, int q0, int first_page, int chunk_page) {
+inline void score_block(const AttentionState& s, int q0, const Chunk& chunk, int first_page) {
     const uint16_t* keys[pages];
-    const float* query[queries];
+    const uint16_t* ahead[pages];
     F sums[queries][pages];
-    for (int p = 0; p < pages; ++p) keys[p] = s.keys(first_page + p);
+    STOKER_UNROLL
+    for (int p = 0; p < pages; ++p) {
+        keys[p] = s.keys(first_page + p);
+        ahead[p] = q0 == 0 ? chunk.after_keys(s, first_page + p) : keys[p];
+    }
+    STOKER_UNROLL
     for (int q = 0; q < queries; ++q) {
-        query[q] = s.query(q0 + q);
+        STOKER_UNROLL
         for (int p = 0; p < pages; ++p) sums[q][p] = zero();
     }
-    for (int d = 0; d < s.task.head_dim; ++d) {
-        F key[pages];
-        for (int p = 0; p < pages; ++p) key[p] = load_half(keys[p] + d * kPage);
-        for (int q = 0; q < queries; ++q) {
-            const F x = splat(query[q][d]);
-            for (int p = 0; p < pages; ++p) sums[q][p] = fma(key[p], x, sums[q][p]);
+    const float* query = s.queries + size_t(q0) * s.task.head_dim;
+    for (int d = 0; d < s.task.head_dim; d += 2) {
+        STOKER_UNROLL
+        for (int p = 0; p < pages; ++p) prefetch(ahead[p] + d * kPage);
+        STOKER_UNROLL
+        for (int i = d; i < d + 2; ++i, query += queries) {
+            F key[pages];
+            STOKER_UNROLL
+            for (int p = 0; p < pages; ++p) key[p] = load_half(keys[p] + i * kPage);
+            STOKER_UNROLL
+            for (int q = 0; q < queries; ++q) {
+                const F x = splat(query[q]);
+                STOKER_UNROLL
+                for (int p = 0; p < pages; ++p) sums[q][p] = fma(key[p], x, sums[q][p]);
+            }
         }
     }
+    STOKER_UNROLL
     for (int q = 0; q < queries; ++q) {
-        float* row = s.scores + size_t(q0 + q) * kAttentionChunk + chunk_page * kPage;
+        float* row = s.scores + size_t(q0 + q) * kAttentionChunk + (first_page - chunk.first_page()) * kPage;
+        STOKER_UNROLL
         for (int p = 0; p < pages; ++p) store(row + p * kPage, sums[q][p]);
     }
 }
 
 template <int queries, int vectors>
-inline void value_block(const AttentionState& s, int q0, int begin, int end, int d) {
+inline void value_block(const AttentionState& s, int q0, const Chunk& chunk, int d) {
     F sums[queries][vectors];
+    STOKER_UNROLL
     for (int q = 0; q < queries; ++q) {
+        STOKER_UNROLL
         for (int v = 0; v < vectors; ++v) sums[q][v] = zero();
     }
     const float* weights = s.scores + size_t(q0) * kAttentionChunk;
-    for (int page_begin = begin; page_begin < end; page_begin += kPage) {
-        const uint16_t* value = s.values(page_begin / kPage) + d;
-        const int count = end - page_begin < kPage ? end - page_begin : kPage;
-        for (int t = 0; t < count; ++t, value += s.task.head_dim) {
+    for (int page = chunk.first_page(); page < chunk.end_page(); ++page) {
+        const uint16_t* value = s.values(page) + d;
+        const uint16_t* ahead = q0 == 0 ? chunk.after_values(s, page) + d : value;
+        const int begin = page * kPage - chunk.begin;
+        const int count = chunk.end - chunk.begin - begin < kPage ? chunk.end - chunk.begin - begin : kPage;
+        for (int t = 0; t < count; ++t, value += s.task.head_dim, ahead += s.task.head_dim) {
             F x[vectors];
+            STOKER_UNROLL
             for (int v = 0; v < vectors; ++v) x[v] = load_half(value + v * 16);
+            STOKER_UNROLL
+            for (int v = 0; v < vectors; v += 2) prefetch(ahead + v * 16);
+            STOKER_UNROLL
             for (int q = 0; q < queries; ++q) {
-                const F weight = splat(weights[q * kAttentionChunk + page_begin - begin + t]);
+                const F weight = splat(weights[q * kAttentionChunk + begin + t]);
+                STOKER_UNROLL
                 for (int v = 0; v < vectors; ++v) sums[q][v] = fma(x[v], weight, sums[q][v]);
             }
         }
     }
+    STOKER_UNROLL
     for (int q = 0; q < queries; ++q) {
         float* out = s.partial + size_t(q0 + q) * s.task.head_dim + d;
+        STOKER_UNROLL
         for (int v = 0; v < vectors; ++v) store(out + v * 16, sums[q][v]);
     }
 }
 
 template <int queries>
-inline void score_queries(const AttentionState& s, int q0, int first_page, int pages) {
+inline void score_queries(const AttentionState& s, int q0, const Chunk& chunk) {
     constexpr int wide = kAccumulators / queries >= 4 ? 4 : (kAccumulators / queries >= 2 ? 2 : 1);
-    int page = 0;
-    for (; page + wide <= pages; page += wide) score_block<queries, wide>(s, q0, first_page + page, page);
-    for (; page < pages; ++page) score_block<queries, 1>(s, q0, first_page + page, page);
+    int page = chunk.first_page();
+    for (; page + wide <= chunk.end_page(); page += wide) score_block<queries, wide>(s, q0, chunk, page);
+    for (; page < chunk.end_page(); ++page) score_block<queries, 1>(s, q0, chunk, page);
 }
 
 template <int queries>
-inline void value_queries(const AttentionState& s, int q0, int begin, int end) {
+inline void value_queries(const AttentionState& s, int q0, const Chunk& chunk) {
     constexpr int wide = kAccumulators / queries >= 4 ? 4 : (kAccumulators / queries >= 2 ? 2 : 1);
     int d = 0;
-    for (; d + wide * 16 <= s.task.head_dim; d += wide * 16) value_block<queries, wide>(s, q0, begin, end, d);
-    for (; d < s.task.head_dim; d += 16) value_block<queries, 1>(s, q0, begin, end, d);
+    for (; d + wide * 16 <= s.task.head_dim; d += wide * 16) value_block<queries, wide>(s, q0, chunk, d);
+    for (; d < s.task.head_dim; d += 16) value_block<queries, 1>(s, q0, chunk, d);
 }
 
 // Calls f.operator()<n>(first) for blocks of n queries, n at most kBlockQueries.
@@ -116,6 +171,15 @@ inline void for_query_blocks(int queries, const Function& f) {
     int q = 0;
     for (; q + kBlockQueries <= queries; q += kBlockQueries) f.template operator()<kBlockQueries>(q);
     if (q < queries) tail_queries<kBlockQueries - 1>(q, queries - q, f);
+}
+
+template <int queries>
+inline void transpose_queries(const AttentionState& s, int q0) {
+    float* block = s.queries + size_t(q0) * s.task.head_dim;
+    for (int q = 0; q < queries; ++q) {
+        const float* query = s.query(q0 + q);
+        for (int d = 0; d < s.task.head_dim; ++d) block[d * queries + q] = query[d];
+    }
 }
 
 inline int clamp_lane(int x) { return x < 0 ? 0 : (x > kPage ? kPage : x); }
@@ -161,13 +225,12 @@ inline void merge_chunk(const AttentionState& s, int q, float most, float sum) {
     s.maximum[q] = now;
 }
 
-inline void attend_chunk(const AttentionState& s, int begin, int end) {
-    const int queries = s.queries();
-    const int pages = (end - begin + kPage - 1) / kPage;
-    for_query_blocks(queries, [&]<int n>(int q) { score_queries<n>(s, q, begin / kPage, pages); });
+inline void attend_chunk(const AttentionState& s, const Chunk& chunk) {
+    const int queries = s.num_queries();
+    for_query_blocks(queries, [&]<int n>(int q) { score_queries<n>(s, q, chunk); });
     float most[kMaxQueries], sum[kMaxQueries];
-    for (int q = 0; q < queries; ++q) softmax_chunk(s, q, begin, pages, most[q], sum[q]);
-    for_query_blocks(queries, [&]<int n>(int q) { value_queries<n>(s, q, begin, end); });
+    for (int q = 0; q < queries; ++q) softmax_chunk(s, q, chunk.begin, chunk.pages(), most[q], sum[q]);
+    for_query_blocks(queries, [&]<int n>(int q) { value_queries<n>(s, q, chunk); });
     for (int q = 0; q < queries; ++q) merge_chunk(s, q, most[q], sum[q]);
 }
 
@@ -175,7 +238,8 @@ inline void attention(const AttentionTask& task) {
     const int queries = task.num_positions * task.heads_per_position;
     const size_t vectors = size_t(kMaxQueries) * task.head_dim;
     float* scratch = task.scratch;
-    AttentionState s{task, scratch, scratch + kMaxQueries * kAttentionChunk, nullptr, nullptr, nullptr};
+    AttentionState s{task, scratch, scratch + vectors, nullptr, nullptr, nullptr, nullptr};
+    s.result = s.scores + kMaxQueries * kAttentionChunk;
     s.partial = s.result + vectors;
     s.maximum = s.partial + vectors;
     s.total = s.maximum + kMaxQueries;
@@ -184,11 +248,13 @@ inline void attention(const AttentionTask& task) {
         s.total[q] = 0.0f;
         for (int d = 0; d < task.head_dim; d += 16) store(s.result + size_t(q) * task.head_dim + d, zero());
     }
+    for_query_blocks(queries, [&]<int n>(int q) { transpose_queries<n>(s, q); });
     const int end = task.first_position + task.num_positions;
     const int oldest = task.window > 0 ? task.first_position - task.window + 1 : 0;
     const int first_chunk = oldest > 0 ? oldest / kAttentionChunk : 0;
     for (int begin = first_chunk * kAttentionChunk; begin < end; begin += kAttentionChunk) {
-        attend_chunk(s, begin, end < begin + kAttentionChunk ? end : begin + kAttentionChunk);
+        const int chunk_end = end < begin + kAttentionChunk ? end : begin + kAttentionChunk;
+        attend_chunk(s, {begin, chunk_end, (end - 1) / kPage});
     }
     for (int q = 0; q < queries; ++q) {
         const F inverse = splat(1.0f / s.total[q]);

@@ -157,7 +157,7 @@ inline void row_block(const uint8_t* quants, const uint8_t* scales, int groups,
     for (int g = 0; g < groups; ++g) {
         const GroupWeights w = Source::read(quants, scales, g);
         GroupCursor cursor(in, g);
-#pragma GCC unroll 8
+        STOKER_UNROLL
         for (int r = 0; r < rows; ++r, cursor.next_row(in.columns, groups)) {
             sums[r] = accumulate<codec>(sums[r], w, *cursor);
         }

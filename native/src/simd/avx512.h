@@ -40,10 +40,7 @@ inline F select_lanes(int first, int last, F a, F b) {
     return {_mm512_mask_blend_ps(mask, b.v, a.v)};
 }
 // a * 2^n for integral n in [-126, 127].
-inline F scale_exponent(F a, F n) {
-    const __m512i bits = _mm512_slli_epi32(_mm512_cvtps_epi32(n.v), 23);
-    return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), bits))};
-}
+inline F scale_exponent(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 
 // Order of the sum: lanes 8 apart, then 4, 2, 1. The same on every set.
 inline float reduce_add(F a) {
