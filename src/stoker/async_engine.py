@@ -19,7 +19,7 @@ from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.engine.client import EngineClient
+from stoker.engine.client import EngineClient, Progress
 from stoker.errors import Loading
 from stoker.llm import ANSWER, COMPLETION
 from stoker.prepare import Messages, Prepared, Prompt, prepare
@@ -43,17 +43,30 @@ class AsyncEngine:
     an iteration early, by `aclose` or cancellation, ends that generation.
     """
 
-    def __init__(self, model: str = "smollm2:135m", **engine: Any) -> None:
-        """`engine` holds keys of the engine section of the configuration."""
+    def __init__(
+        self,
+        model: str = "smollm2:135m",
+        *,
+        quantize: str | None = None,
+        progress: Progress | None = None,
+        **engine: Any,
+    ) -> None:
+        """`quantize`, `progress` and `engine` are as for LLM. Nothing is loaded yet."""
         self._model = model
+        self._quantize = quantize
+        self._progress = progress
         self._engine = engine
         self._client: EngineClient | None = None
         self._prepared: Prepared | None = None
 
     async def start(self) -> None:
         """Fetches and loads the model. Raises SetupError's kinds."""
-        prepared = await asyncio.to_thread(prepare, self._model, "AsyncEngine()", self._engine)
-        client = EngineClient(prepared.settings, max_restarts=prepared.max_restarts)
+        prepared = await asyncio.to_thread(
+            prepare, self._model, "AsyncEngine()", self._engine, self._quantize
+        )
+        client = EngineClient(
+            prepared.settings, max_restarts=prepared.max_restarts, progress=self._progress
+        )
         await client.start()
         self._prepared, self._client = prepared, client
 

@@ -15,7 +15,7 @@ from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import FinishReason, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.engine.build import build_engine
+from stoker.engine.build import Progress, build_engine
 from stoker.errors import InternalError
 from stoker.prepare import Messages, Prompt, prepare
 from stoker.text.detokenizer import Detokenizer
@@ -24,6 +24,10 @@ ANY_NUMBER = 1 << 30
 """Prompts that may wait: a list given at once is bounded by its giver."""
 COMPLETION = SamplingParams(max_tokens=128)
 ANSWER = SamplingParams(max_tokens=512)
+
+
+def _silent(_done: int, _total: int) -> None:
+    return
 
 
 @dataclass(slots=True)
@@ -40,14 +44,23 @@ class Completion:
 class LLM:
     """Not thread-safe. Close it, or use it as a context manager, to give the memory back."""
 
-    def __init__(self, model: str = "smollm2:135m", **engine: Any) -> None:
-        """`engine` holds keys of the engine section of the configuration, e.g. threads=4.
+    def __init__(
+        self,
+        model: str = "smollm2:135m",
+        *,
+        quantize: str | None = None,
+        progress: Progress = _silent,
+        **engine: Any,
+    ) -> None:
+        """`quantize` is q8_0, q4_1 or q4_k, for weights larger than that. `progress` is called with
+        the bytes loaded so far and in all. `engine` holds keys of the engine section of the
+        configuration, e.g. threads=4.
 
         Raises SetupError's kinds: PullError, ModelFileError, UnsupportedModel, ConfigError.
         """
-        self._prepared = prepare(model, "LLM()", {"max_waiting": ANY_NUMBER} | engine)
+        self._prepared = prepare(model, "LLM()", {"max_waiting": ANY_NUMBER} | engine, quantize)
         self.text = self._prepared.text
-        self._engine, self.info = build_engine(self._prepared.settings, lambda done, total: None)
+        self._engine, self.info = build_engine(self._prepared.settings, progress)
         self._submitted = 0
 
     def generate(

@@ -46,10 +46,14 @@ class Prepared:
         return tuple(self.text.chat_template.encode(messages))
 
 
-def prepare(model: str, source: str, engine: Mapping[str, Any]) -> Prepared:
+def prepare(
+    model: str, source: str, engine: Mapping[str, Any], quantize: str | None = None
+) -> Prepared:
     """Fetches the model if need be. `engine` holds keys of the engine section; `source` is what
     messages call it. Raises PullError, ModelFileError, UnsupportedModel or ConfigError."""
     given = [Setting(f"engine.{key}", value, source) for key, value in engine.items()]
+    if quantize is not None:
+        given.append(Setting("model.quantize", quantize, source))
     config = load_config(given).config
     cache = cache_folder(config.model)
     path = resolve(model, cache)

@@ -7,15 +7,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import click
-import msgspec
 
-from stoker.cli.options import engine_flags, loaded_config
+from stoker.cli.local_model import local_model
+from stoker.cli.options import engine_flags, loaded_config, quantize_flag
 from stoker.cli.remote_chat import Message, RemoteChat
 from stoker.cli.sampling import sampling, sampling_flags
 from stoker.cli.terminal import show
+from stoker.config.load import LoadedConfig
 from stoker.config.schema import Config
 from stoker.core.sampling import SamplingParams
-from stoker.errors import SetupError, StokerError
+from stoker.errors import ConfigError, SetupError, StokerError
 
 Answer = Callable[[Sequence[Message], SamplingParams], Iterator[str]]
 
@@ -27,6 +28,7 @@ HELP = "/clear starts afresh, /bye or Ctrl-D leaves, Ctrl-C stops an answer."
 @click.option("--url", help="Talk to a running server, such as http://127.0.0.1:8000.")
 @click.option("--system", help="Instructions that stand before the conversation.")
 @sampling_flags
+@quantize_flag
 @engine_flags
 @click.pass_context
 def command(
@@ -40,13 +42,15 @@ def command(
     seed: int | None,
 ) -> None:
     """Talk to MODEL, loaded here, or to a running server with --url."""
-    config = loaded_config(ctx, model).config
+    loaded = loaded_config(ctx, model)
+    config = loaded.config
     chosen = sampling(max_tokens, temperature, top_p, seed)
     with contextlib.ExitStack() as stack:
         if url is None:
             answer = _local(config, stack)
             name = config.model.name
         else:
+            _refuse_loading(loaded)
             remote = RemoteChat(url, config.server.api_key)
             answer, name = remote.answer, remote.model
         click.echo(f"{name}. {HELP}", err=True)
@@ -54,17 +58,23 @@ def command(
 
 
 def _local(config: Config, stack: contextlib.ExitStack) -> Answer:
-    from stoker.cli.fetch import fetch
-    from stoker.llm import LLM
-
-    path = fetch(config.model)
-    llm = stack.enter_context(LLM(str(path), **msgspec.structs.asdict(config.engine)))
+    llm = stack.enter_context(local_model(config))
     if llm.text.chat_template is None:
         raise SetupError(
             f"{config.model.name} is a base model, without a chat template",
             hint=f"stoker run {config.model.name} 'Once upon a time' continues a text.",
         )
     return llm.stream_chat
+
+
+def _refuse_loading(loaded: LoadedConfig) -> None:
+    """Raises ConfigError for a flag that says how to load a model, which --url does not do."""
+    for source in loaded.sources.values():
+        if source.startswith(("flag ", "argument ")):
+            raise ConfigError(
+                f"{source} is for a model loaded here, and --url talks to one loaded elsewhere",
+                hint="Leave one of the two out.",
+            )
 
 
 class Conversation:

@@ -55,7 +55,9 @@ def engine_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-quantize_flag = flag("--quantize", "model.quantize", "Quantise safetensors: q8_0, q4_1 or q4_k.")
+quantize_flag = flag(
+    "--quantize", "model.quantize", "Quantise while loading, to q8_0, q4_1 or q4_k."
+)
 
 
 def loaded_config(ctx: click.Context, model: str | None = None) -> LoadedConfig:

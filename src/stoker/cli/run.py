@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import click
-import msgspec
 
-from stoker.cli.options import engine_flags, loaded_config
+from stoker.cli.local_model import local_model
+from stoker.cli.options import engine_flags, loaded_config, quantize_flag
 from stoker.cli.sampling import sampling, sampling_flags
 from stoker.cli.terminal import show
 
@@ -18,6 +18,7 @@ from stoker.cli.terminal import show
 @click.option("--system", help="Instructions that stand before the prompt.")
 @click.option("--raw", is_flag=True, help="Continue the text as it is, without a chat template.")
 @sampling_flags
+@quantize_flag
 @engine_flags
 @click.pass_context
 def command(
@@ -35,13 +36,10 @@ def command(
 
     Models without a chat template continue the text instead.
     """
-    from stoker.cli.fetch import fetch
-    from stoker.llm import LLM
-
     config = loaded_config(ctx, model).config
     chosen = sampling(max_tokens, temperature, top_p, seed)
     text = sys.stdin.read() if prompt == "-" else prompt
-    with LLM(str(fetch(config.model)), **msgspec.structs.asdict(config.engine)) as llm:
+    with local_model(config) as llm:
         if raw or llm.text.chat_template is None:
             show(llm.stream(text, chosen))
             return

@@ -34,14 +34,24 @@ class Model:
     def quantized(self, format_name: str) -> Model:
         """This model with its matrices in a format of `quantized.FORMATS` as they are read.
 
-        Raises ConfigError for an unknown format. Closing either closes both.
+        Raises ConfigError for an unknown format, or when no matrix is larger than in that format.
+        It is closed then. Otherwise closing either closes both.
         """
         kind = FORMATS.get(format_name)
         if kind is None:
+            self.close()
             raise ConfigError(
                 f"there is no weight format '{format_name}'", hint=f"Formats: {', '.join(FORMATS)}."
             )
-        return replace(self, weights=QuantizedWeights(self.weights, kind))
+        weights = QuantizedWeights(self.weights, kind)
+        if not weights.shrinks:
+            self.close()
+            raise ConfigError(
+                f"{self.path.name} is no larger than {format_name} already",
+                param="model.quantize",
+                hint="Leave --quantize out, or start from weights in F32, F16 or BF16.",
+            )
+        return replace(self, weights=weights)
 
     def close(self) -> None:
         self.weights.close()

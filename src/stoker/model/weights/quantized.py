@@ -37,6 +37,12 @@ class QuantizedWeights:
         self._weights = weights
         self._kind = kind
 
+    @property
+    def shrinks(self) -> bool:
+        """Whether any tensor becomes smaller by it."""
+        infos = (self._weights.info(name) for name in self.names())
+        return any(stored_type(i, self._kind) is not i.type for i in infos if len(i.shape) == 2)
+
     def names(self) -> Iterator[str]:
         return self._weights.names()
 

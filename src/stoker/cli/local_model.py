@@ -1,0 +1,29 @@
+"""A model loaded into this process for `run` and `chat`, with a bar for each slow step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from stoker.cli.progress import bar
+from stoker.config.schema import Config
+
+if TYPE_CHECKING:
+    from stoker.llm import LLM
+
+
+@contextmanager
+def local_model(config: Config) -> Iterator[LLM]:
+    """Fetched, quantised if asked for, loaded, and closed at the end. Raises SetupError's kinds."""
+    from stoker.cli.fetch import fetch
+    from stoker.llm import LLM
+
+    path = fetch(config.model)
+    with bar(f"Loading {config.model.name}") as progress:
+        engine = msgspec.structs.asdict(config.engine)
+        llm = LLM(str(path), quantize=config.model.quantize, progress=progress, **engine)
+    with llm:
+        yield llm
