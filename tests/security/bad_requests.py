@@ -342,7 +342,7 @@ def _routes() -> Iterator[BadRequest]:
     for path in (
         "/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v2/chat/completions", "//v1/models",
         "/v1/models/../../etc/passwd", "/V1/models", "/.env", "/admin", "/v1/embeddings",
-        "/%2e%2e/%2e%2e/etc/passwd", "/v1/chat/completions%00", "/metrics/../health",
+        "/%2e%2e/%2e%2e/etc/passwd", "/metrics/../health",
     ):  # fmt: skip
         code = "model_not_found" if path.startswith("/v1/models/") else "route_not_found"
         method = "GET" if path.startswith("/v1/models/") else "POST"
@@ -354,8 +354,10 @@ def _routes() -> Iterator[BadRequest]:
         ("POST", "/metrics"), ("GET", "/tokenize"), ("TRACE", "/health"),
     ):  # fmt: skip
         yield BadRequest(f"{method} {path}", b"", "method_not_allowed", None, 405, path, method)
-    for path in ("/v1/models/other", "/v1/models/a/b/c", "/v1/models/%00", "/v1/models/%2e%2e%2f"):
+    for path in ("/v1/models/other", "/v1/models/a/b/c", "/v1/models/%2e%2e%2f"):
         yield BadRequest(f"GET {path}", b"", "model_not_found", "model", 404, path, "GET")
+    for path in ("/v1/chat/completions%00", "/v1/models/%00", "/v1/models/%0d%0a", "/health%zz"):
+        yield BadRequest(f"path {path}", b"", path=path, method="GET")
 
 
 def _tokenizing() -> Iterator[BadRequest]:

@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 protocol, with limits on what may arrive before a request is a request.
 
-The parser refuses malformed framing by itself. Added here: sizes, counts and times of the head,
-forms of requests that proxies and servers understand differently, an answer in our own shape, and
-an end for clients that stop reading.
+The parser refuses malformed framing by itself. Added here: sizes, counts and times of the head (its
+meaning is checked in head.py), an answer in our own shape, and an end for clients that stop
+reading.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from stoker.api.errors import error_body, error_headers
+from stoker.api.framing import FramingBudget
+from stoker.api.head import check_head
 from stoker.config.schema import LimitsSection
 from stoker.errors import HeadersTooLarge, InvalidRequest, RequestError
-
-SINGLE = frozenset({b"host", b"content-length", b"content-type", b"authorization", b"origin"})
-"""Headers that mean different things to different readers when they are repeated."""
 
 
 class _Refused(Exception):
@@ -33,6 +32,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(**options)
         self.access_log = False  # it would hold what clients put into paths; app.py has its own
         self._limits = limits
+        self._framing = FramingBudget(limits.header_bytes)
         self._head_bytes = 0
         self._in_head = False
         self._head_timer: TimerHandle | None = None
@@ -48,7 +48,7 @@ class LimitedProtocol(HttpToolsProtocol):
         # The system would grow its own buffer to megabytes and hide a reader that has stopped.
         connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         super().connection_made(connection)
-        self._head_timer = self.loop.call_later(self._limits.header_seconds, self._too_slow)
+        self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop(self._head_timer)
@@ -94,17 +94,26 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        if self.cycle is None or self.cycle.response_complete:
+            self._expect_head()  # even when these are empty lines, which begin no message
+        self._framing.begin_piece()
         try:
             self.parser.feed_data(data)
+            self._framing.end_piece(len(data))
         except httptools.HttpParserUpgrade:
             self._refuse(InvalidRequest("protocol upgrades are not supported"))
         except httptools.HttpParserError:
             self._refuse(self._refusal or InvalidRequest("the request is not valid HTTP/1.1"))
+        except HeadersTooLarge as error:
+            self._refuse(error)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = 0
         self._in_head = True
+        self._expect_head()
+
+    def _expect_head(self) -> None:
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(self._limits.header_seconds, self._too_slow)
 
@@ -124,26 +133,28 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._stop(self._head_timer)
-        self._head_timer = None
-        self._check_head()
-        super().on_headers_complete()
-
-    def _check_head(self) -> None:
-        names = [name for name, _ in self.headers]
-        repeated = next((name for name in SINGLE if names.count(name) > 1), None)
-        if repeated is not None:
-            raise self._because(
-                InvalidRequest(f"the header '{repeated.decode()}' is given more than once")
-            )
-        if b"host" not in names:
-            raise self._because(InvalidRequest("the Host header is missing"))
+        self._turn()
+        try:
+            check_head(self.parser.get_http_version(), self.url, self.headers)
+        except InvalidRequest as error:
+            raise self._because(error) from None
         if self.parser.should_upgrade():
             raise self._because(InvalidRequest("protocol upgrades are not supported"))
-        if any(n == b"transfer-encoding" and v.lower() != b"chunked" for n, v in self.headers):
-            raise self._because(InvalidRequest("the only transfer encoding accepted is chunked"))
-        if not self.url.startswith(b"/"):
-            raise self._because(InvalidRequest("the request target must be a path"))
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._framing.content(len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._turn()
+        super().on_message_complete()
+
+    def _turn(self) -> None:
+        """A head or a body is complete."""
+        self._framing.turn()
+        self._stop(self._head_timer)
+        self._head_timer = None
 
     def _count(self, size: int, *, longest: int) -> None:
         self._head_bytes += size
@@ -165,7 +176,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         """Nothing was asked yet, so there is nothing to answer."""
         self._head_timer = None
-        if not self.transport.is_closing():
+        if self.flow.read_paused:
+            self._expect_head()  # it is us who do not read
+        elif not self.transport.is_closing():
             self.transport.close()
 
     def _refuse(self, error: RequestError) -> None:
