@@ -151,12 +151,27 @@ NumpyArray<float> rope(const std::string& kernels, const std::string& style, con
     return to_numpy(std::move(out), {head.size()});
 }
 
+// The task at once, or in pieces of some chunks, last piece first, and a join.
+void attend(const Kernels& k, AttentionTask task, int chunks_per_piece) {
+    if (chunks_per_piece <= 0) return k.attention(task);
+    const int end = task.first_position + task.num_positions;
+    const int chunks = (end + kAttentionChunk - 1) / kAttentionChunk;
+    const int queries = task.num_positions * task.heads_per_position;
+    std::vector<float> partials(size_t(chunks) * attention_partial_floats(queries, task.head_dim));
+    task.partials = partials.data();
+    for (int last = chunks; last > 0; last -= chunks_per_piece) {
+        k.attention_chunks(task, std::max(0, last - chunks_per_piece), last);
+    }
+    k.attention_join(task);
+}
+
 // Attention of queries [positions][heads][head_dim] at first_position.. over one KV head's keys and
 // values [context][head_dim], which are written to pages in the order block_table gives.
 NumpyArray<float> attention(const std::string& kernels,
                             const nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>& queries,
                             const Array2<float>& keys, const Array2<float>& values,
-                            const Array1<int32_t>& block_table, int first_position, int window, float cap) {
+                            const Array1<int32_t>& block_table, int first_position, int window, float cap,
+                            int chunks_per_piece) {
     const Kernels& k = named(kernels);
     const size_t positions = queries.shape(0), heads = queries.shape(1), dim = queries.shape(2);
     const size_t context = keys.shape(0), pages = (context + kPage - 1) / kPage;
@@ -192,7 +207,7 @@ NumpyArray<float> attention(const std::string& kernels,
     task.block_table = block_table.data();
     task.output = out.data();
     task.scratch = reinterpret_cast<float*>(scratch.data());
-    k.attention(task);
+    attend(k, task, chunks_per_piece);
     return to_numpy(std::move(out), {positions, heads, dim});
 }
 
@@ -217,7 +232,8 @@ void bind_kernels(nb::module_& m) {
           nb::arg("cosine").noconvert(), nb::arg("sine").noconvert());
     m.def("attention", &attention, nb::arg("kernels"), nb::arg("queries").noconvert(),
           nb::arg("keys").noconvert(), nb::arg("values").noconvert(), nb::arg("block_table").noconvert(),
-          nb::arg("first_position"), nb::arg("window"), nb::arg("softcap"));
+          nb::arg("first_position"), nb::arg("window"), nb::arg("softcap"),
+          nb::arg("chunks_per_piece") = 0);
 }
 
 }  // namespace stoker

@@ -13,6 +13,7 @@
 #include <functional>
 #include <stdexcept>
 
+#include "attention_plan.h"
 #include "stoker/decoder.h"
 #include "workspace.h"
 
@@ -37,12 +38,13 @@ class StepRun {
 public:
     StepRun(Decoder& decoder, const StepInput& input)
         : d_(decoder), spec_(decoder.spec_), k_(decoder.kernels_), w_(*decoder.workspace_),
-          input_(input), rows_(int(input.tokens.size())) {
+          input_(input), rows_(int(input.tokens.size())),
+          attention_(spec_, input.runs, decoder.pool_.size()) {
         w_.reserve(rows_);
+        w_.reserve_partials(attention_.partial_floats());
         for (const SequenceRun& run : input.runs) {
             for (int i = 0; i < run.count; ++i) rows_of_run_.push_back(&run);
         }
-        plan_attention();
     }
 
     void forward() {
@@ -82,31 +84,6 @@ public:
     }
 
 private:
-    struct AttentionItem {
-        const SequenceRun* run;
-        int offset;     // first position of the run in this item
-        int positions;
-        int kv_head;
-        int first_head;  // within the KV head's group
-        int heads;
-    };
-
-    void plan_attention() {
-        const int group = spec_.heads_per_kv();
-        const int heads = std::min(group, kMaxQueries);
-        const int span = std::max(1, 24 / heads);
-        for (const SequenceRun& run : input_.runs) {
-            for (int offset = 0; offset < run.count; offset += span) {
-                for (int kv_head = 0; kv_head < spec_.num_kv_heads; ++kv_head) {
-                    for (int head = 0; head < group; head += heads) {
-                        items_.push_back({&run, offset, std::min(span, run.count - offset), kv_head,
-                                          head, std::min(heads, group - head)});
-                    }
-                }
-            }
-        }
-    }
-
     float* hidden(int row) { return w_.hidden + size_t(row) * spec_.hidden_size; }
     float* branch(int row) { return w_.branch + size_t(row) * spec_.hidden_size; }
     size_t qkv_stride() const { return size_t(spec_.query_size() + 2 * spec_.kv_size()); }
@@ -271,29 +248,45 @@ private:
     }
 
     void attend(int layer) {
-        d_.pool_.run(int(items_.size()), [&](int index, int thread) {
-            const AttentionItem& item = items_[size_t(index)];
-            const size_t row = size_t(item.run->first_row + item.offset);
-            const size_t head = size_t(item.kv_head * spec_.heads_per_kv() + item.first_head);
-            AttentionTask task{};
-            task.queries = w_.qkv + row * qkv_stride() + head * spec_.head_dim;
-            task.query_stride = size_t(spec_.head_dim);
-            task.position_stride = qkv_stride();
-            task.output = w_.attended.values + row * size_t(spec_.query_size()) + head * spec_.head_dim;
-            task.output_stride = size_t(spec_.query_size());
-            task.num_positions = item.positions;
-            task.heads_per_position = item.heads;
-            task.first_position = item.run->first_position + item.offset;
-            task.window = spec_.layers[size_t(layer)].window;
-            task.softcap = spec_.attention_softcap;
-            task.head_dim = spec_.head_dim;
-            task.keys = key_value(layer, item.kv_head);
-            task.values = task.keys + size_t(spec_.head_dim) * kPage;
-            task.block_stride = block_halves();
-            task.block_table = item.run->block_table;
-            task.scratch = w_.attention_scratch(thread);
-            k_.attention(task);
+        const auto& pieces = attention_.pieces();
+        const auto& joins = attention_.joins();
+        d_.pool_.run(int(pieces.size()), [&](int item, int thread) {
+            const AttentionPiece& piece = pieces[size_t(item)];
+            const AttentionTask task = attention_task(piece, layer, thread);
+            if (piece.whole()) {
+                k_.attention(task);
+            } else {
+                k_.attention_chunks(task, piece.first_chunk, piece.end_chunk);
+            }
         });
+        if (joins.empty()) return;
+        d_.pool_.run(int(joins.size()), [&](int item, int thread) {
+            k_.attention_join(attention_task(joins[size_t(item)], layer, thread));
+        });
+    }
+
+    AttentionTask attention_task(const AttentionPiece& piece, int layer, int thread) const {
+        const size_t row = size_t(piece.run->first_row + piece.offset);
+        const size_t head = size_t(piece.kv_head * spec_.heads_per_kv() + piece.first_head);
+        AttentionTask task{};
+        task.queries = w_.qkv + row * qkv_stride() + head * spec_.head_dim;
+        task.query_stride = size_t(spec_.head_dim);
+        task.position_stride = qkv_stride();
+        task.output = w_.attended.values + row * size_t(spec_.query_size()) + head * spec_.head_dim;
+        task.output_stride = size_t(spec_.query_size());
+        task.num_positions = piece.positions;
+        task.heads_per_position = piece.heads;
+        task.first_position = piece.first_position();
+        task.window = spec_.layers[size_t(layer)].window;
+        task.softcap = spec_.attention_softcap;
+        task.head_dim = spec_.head_dim;
+        task.keys = key_value(layer, piece.kv_head);
+        task.values = task.keys + size_t(spec_.head_dim) * kPage;
+        task.block_stride = block_halves();
+        task.block_table = piece.run->block_table;
+        task.scratch = w_.attention_scratch(thread);
+        task.partials = w_.partials() + piece.partials;
+        return task;
     }
 
     // gate and up in strips of 32 outputs, so that a strip is activated and quantised while it is
@@ -337,7 +330,7 @@ private:
     const StepInput& input_;
     int rows_;
     std::vector<const SequenceRun*> rows_of_run_;
-    std::vector<AttentionItem> items_;
+    AttentionPlan attention_;
 };
 
 void Decoder::step(const StepInput& input, StepOutput& output) {

@@ -29,7 +29,14 @@ public:
         layout(memory_.data(), offset, hidden);
     }
 
-    float* attention_scratch(int thread) {
+    void reserve_partials(size_t floats) {
+        if (floats * sizeof(float) > partials_.size()) {
+            partials_ = Mapping(floats * sizeof(float) * 2, Mapping::Pages::Normal);
+        }
+    }
+
+    float* partials() const { return reinterpret_cast<float*>(partials_.data()); }
+    float* attention_scratch(int thread) const {
         return reinterpret_cast<float*>(per_thread_.data() + thread_bytes_ * size_t(thread));
     }
     // [kMatmulRows][2][kGroup] floats: a strip of gate and of up.
@@ -92,6 +99,7 @@ private:
     size_t thread_bytes_ = 0;
     Mapping memory_;
     Mapping per_thread_;
+    Mapping partials_;
 };
 
 }  // namespace stoker

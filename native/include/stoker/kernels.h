@@ -52,14 +52,21 @@ struct AttentionTask {
     float* output;               // [num_positions][heads_per_position][head_dim]
     size_t output_stride;        // floats between positions in `output`
     float* scratch;              // attention_scratch_floats() floats, 64-byte aligned
+    float* partials;             // for tasks in pieces: attention_partial_floats() for each chunk
 };
 
 inline constexpr int kPage = 16;             // positions of a KV block
 inline constexpr int kAttentionChunk = 256;  // positions whose softmax is computed at once
 inline constexpr int kMaxQueries = 32;       // positions * heads of one task
 
+// A chunk's result: weighted values, maximum and sum of each query.
+STOKER_INLINE constexpr size_t attention_partial_floats(int queries, int head_dim) {
+    return (size_t(queries) * (size_t(head_dim) + 2) + 15) / 16 * 16;
+}
+
 STOKER_INLINE constexpr size_t attention_scratch_floats(int head_dim) {
-    return size_t(kMaxQueries) * (kAttentionChunk + 3 * size_t(head_dim) + 16);
+    return size_t(kMaxQueries) * (kAttentionChunk + size_t(head_dim)) +
+           2 * attention_partial_floats(kMaxQueries, head_dim);
 }
 
 struct Kernels {
@@ -95,7 +102,12 @@ struct Kernels {
     // Writes one position's key (strided by kPage) and value to their page slots.
     void (*store_key_value)(const float* key, const float* value, int head_dim, uint16_t* key_slot,
                             uint16_t* value_slot);
+    // The whole task; `partials` is not used.
     void (*attention)(const AttentionTask& task);
+    // The same in pieces, with the same bits: chunks [first_chunk, end_chunk) to `partials`, on any
+    // threads, then one join. Pieces need scratch of their own.
+    void (*attention_chunks)(const AttentionTask& task, int first_chunk, int end_chunk);
+    void (*attention_join)(const AttentionTask& task);
 };
 
 inline constexpr int kMatmulRows = 64;

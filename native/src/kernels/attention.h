@@ -1,269 +1,125 @@
-// Paged attention with an online softmax (Dao et al. 2022), all query heads of a KV head at once.
+// Paged attention with an online softmax (Dao et al. 2022).
 //
-// Positions are taken in chunks of kAttentionChunk counted from 0, whatever the sequence, the
-// step or the number of threads: scores of a chunk, its softmax, its weighted values, then one
-// merge into the running result. Lanes a query may not see weigh exactly zero, so a query's result
-// does not depend on which other queries share the task.
+// Positions are taken in chunks of kAttentionChunk counted from 0, whatever the sequence, the step
+// or the number of threads, and the chunks' results are joined in that order. So it makes no
+// difference whether one call does it all or several compute chunks that another joins (as in
+// Flash-Decoding, Dao et al. 2023).
 #pragma once
 
-#include <cmath>
-
-#include "elementwise.h"
-#include "stoker/kernels.h"
+#include "attention_chunk.h"
 
 namespace stoker::STOKER_ISA {
 
-inline constexpr int kBlockQueries = kAccumulators < 8 ? kAccumulators : 8;
-inline constexpr float kNegativeInfinity = -__builtin_inff();
-
-struct AttentionState {
-    const AttentionTask& task;
-    float* queries;  // blocks of up to kBlockQueries, each [head_dim][queries of the block]
-    float* scores;   // [queries][kAttentionChunk]
-    float* result;   // [queries][head_dim], weighted by `total`
-    float* maximum;  // [queries]
-    float* total;    // [queries]
-    float* partial;  // [queries][head_dim]: this chunk's weighted values
-
-    const float* query(int q) const {
-        return task.queries + size_t(q / task.heads_per_position) * task.position_stride +
-               size_t(q % task.heads_per_position) * task.query_stride;
-    }
-    int position(int q) const { return task.first_position + q / task.heads_per_position; }
-    int num_queries() const { return task.num_positions * task.heads_per_position; }
-    const uint16_t* keys(int page) const {
-        return task.keys + size_t(task.block_table[page]) * task.block_stride;
-    }
-    const uint16_t* values(int page) const {
-        return task.values + size_t(task.block_table[page]) * task.block_stride;
-    }
-};
-
-// The pages of a chunk. They lie far apart in memory and each half is shorter than the hardware's
-// prefetcher needs to get going, so whoever reads a half first asks for the one that is read
-// kPagesAhead later: the chunk's keys, then its values, then the next chunk's keys.
-inline constexpr int kPagesAhead = 8;
-
-struct Chunk {
-    int begin;  // position
+struct ChunkRange {
+    int first;
     int end;
-    int last_page;  // of the sequence, as far as it is attended to
-
-    int first_page() const { return begin / kPage; }
-    int pages() const { return (end - begin + kPage - 1) / kPage; }
-    int end_page() const { return first_page() + pages(); }
-
-    const uint16_t* after_keys(const AttentionState& s, int page) const {
-        const int next = page + kPagesAhead;
-        if (next < end_page()) return s.keys(next);
-        const int value = next - pages() < first_page() ? first_page() : next - pages();
-        return s.values(value < last_page ? value : last_page);
-    }
-    const uint16_t* after_values(const AttentionState& s, int page) const {
-        const int next = page + kPagesAhead;
-        if (next < end_page()) return s.values(next);
-        return s.keys(next < last_page ? next : last_page);
-    }
 };
 
-template <int queries, int pages>
-inline void score_block(const AttentionState& s, int q0, const Chunk& chunk, int first_page) {
-    const uint16_t* keys[pages];
-    const uint16_t* ahead[pages];
-    F sums[queries][pages];
-    STOKER_UNROLL
-    for (int p = 0; p < pages; ++p) {
-        keys[p] = s.keys(first_page + p);
-        ahead[p] = q0 == 0 ? chunk.after_keys(s, first_page + p) : keys[p];
-    }
-    STOKER_UNROLL
+// The chunks of which any query of the task sees something.
+inline ChunkRange visible_chunks(const AttentionTask& task) {
+    const int oldest = task.window > 0 ? task.first_position - task.window + 1 : 0;
+    const int end = task.first_position + task.num_positions;
+    return {oldest > 0 ? oldest / kAttentionChunk : 0, (end + kAttentionChunk - 1) / kAttentionChunk};
+}
+
+inline Chunk chunk_at(const AttentionTask& task, int index) {
+    const int begin = index * kAttentionChunk;
+    const int end = task.first_position + task.num_positions;
+    const int chunk_end = end < begin + kAttentionChunk ? end : begin + kAttentionChunk;
+    return {begin, chunk_end, (end - 1) / kPage};
+}
+
+inline AttentionState start_attention(const AttentionTask& task) {
+    AttentionState s{task, task.scratch, task.scratch + size_t(kMaxQueries) * task.head_dim};
+    for_query_blocks(s.num_queries(), [&]<int n>(int q) { transpose_queries<n>(s, q); });
+    return s;
+}
+
+inline ChunkResult result_at(float* memory, int queries, int head_dim) {
+    float* maximum = memory + size_t(queries) * head_dim;
+    return {memory, maximum, maximum + queries};
+}
+
+inline ChunkResult partial_at(const AttentionTask& task, int chunk) {
+    const int queries = task.num_positions * task.heads_per_position;
+    return result_at(task.partials + chunk * attention_partial_floats(queries, task.head_dim), queries,
+                     task.head_dim);
+}
+
+inline void clear(const ChunkResult& result, int queries, int head_dim) {
     for (int q = 0; q < queries; ++q) {
-        STOKER_UNROLL
-        for (int p = 0; p < pages; ++p) sums[q][p] = zero();
-    }
-    const float* query = s.queries + size_t(q0) * s.task.head_dim;
-    for (int d = 0; d < s.task.head_dim; d += 2) {
-        STOKER_UNROLL
-        for (int p = 0; p < pages; ++p) prefetch(ahead[p] + d * kPage);
-        STOKER_UNROLL
-        for (int i = d; i < d + 2; ++i, query += queries) {
-            F key[pages];
-            STOKER_UNROLL
-            for (int p = 0; p < pages; ++p) key[p] = load_half(keys[p] + i * kPage);
-            STOKER_UNROLL
-            for (int q = 0; q < queries; ++q) {
-                const F x = splat(query[q]);
-                STOKER_UNROLL
-                for (int p = 0; p < pages; ++p) sums[q][p] = fma(key[p], x, sums[q][p]);
-            }
-        }
-    }
-    STOKER_UNROLL
-    for (int q = 0; q < queries; ++q) {
-        float* row = s.scores + size_t(q0 + q) * kAttentionChunk + (first_page - chunk.first_page()) * kPage;
-        STOKER_UNROLL
-        for (int p = 0; p < pages; ++p) store(row + p * kPage, sums[q][p]);
+        result.maximum[q] = kNegativeInfinity;
+        result.total[q] = 0.0f;
+        for (int d = 0; d < head_dim; d += 16) store(result.values + size_t(q) * head_dim + d, zero());
     }
 }
 
-template <int queries, int vectors>
-inline void value_block(const AttentionState& s, int q0, const Chunk& chunk, int d) {
-    F sums[queries][vectors];
-    STOKER_UNROLL
-    for (int q = 0; q < queries; ++q) {
-        STOKER_UNROLL
-        for (int v = 0; v < vectors; ++v) sums[q][v] = zero();
-    }
-    const float* weights = s.scores + size_t(q0) * kAttentionChunk;
-    for (int page = chunk.first_page(); page < chunk.end_page(); ++page) {
-        const uint16_t* value = s.values(page) + d;
-        const uint16_t* ahead = q0 == 0 ? chunk.after_values(s, page) + d : value;
-        const int begin = page * kPage - chunk.begin;
-        const int count = chunk.end - chunk.begin - begin < kPage ? chunk.end - chunk.begin - begin : kPage;
-        for (int t = 0; t < count; ++t, value += s.task.head_dim, ahead += s.task.head_dim) {
-            F x[vectors];
-            STOKER_UNROLL
-            for (int v = 0; v < vectors; ++v) x[v] = load_half(value + v * 16);
-            STOKER_UNROLL
-            for (int v = 0; v < vectors; v += 2) prefetch(ahead + v * 16);
-            STOKER_UNROLL
-            for (int q = 0; q < queries; ++q) {
-                const F weight = splat(weights[q * kAttentionChunk + begin + t]);
-                STOKER_UNROLL
-                for (int v = 0; v < vectors; ++v) sums[q][v] = fma(x[v], weight, sums[q][v]);
-            }
-        }
-    }
-    STOKER_UNROLL
-    for (int q = 0; q < queries; ++q) {
-        float* out = s.partial + size_t(q0 + q) * s.task.head_dim + d;
-        STOKER_UNROLL
-        for (int v = 0; v < vectors; ++v) store(out + v * 16, sums[q][v]);
-    }
-}
-
-template <int queries>
-inline void score_queries(const AttentionState& s, int q0, const Chunk& chunk) {
-    constexpr int wide = kAccumulators / queries >= 4 ? 4 : (kAccumulators / queries >= 2 ? 2 : 1);
-    int page = chunk.first_page();
-    for (; page + wide <= chunk.end_page(); page += wide) score_block<queries, wide>(s, q0, chunk, page);
-    for (; page < chunk.end_page(); ++page) score_block<queries, 1>(s, q0, chunk, page);
-}
-
-template <int queries>
-inline void value_queries(const AttentionState& s, int q0, const Chunk& chunk) {
-    constexpr int wide = kAccumulators / queries >= 4 ? 4 : (kAccumulators / queries >= 2 ? 2 : 1);
-    int d = 0;
-    for (; d + wide * 16 <= s.task.head_dim; d += wide * 16) value_block<queries, wide>(s, q0, chunk, d);
-    for (; d < s.task.head_dim; d += 16) value_block<queries, 1>(s, q0, chunk, d);
-}
-
-// Calls f.operator()<n>(first) for blocks of n queries, n at most kBlockQueries.
-template <int n, class Function>
-inline void tail_queries(int first, int left, const Function& f) {
-    if constexpr (n > 0) {
-        if (left == n) return f.template operator()<n>(first);
-        tail_queries<n - 1>(first, left, f);
-    }
-}
-template <class Function>
-inline void for_query_blocks(int queries, const Function& f) {
-    int q = 0;
-    for (; q + kBlockQueries <= queries; q += kBlockQueries) f.template operator()<kBlockQueries>(q);
-    if (q < queries) tail_queries<kBlockQueries - 1>(q, queries - q, f);
-}
-
-template <int queries>
-inline void transpose_queries(const AttentionState& s, int q0) {
-    float* block = s.queries + size_t(q0) * s.task.head_dim;
-    for (int q = 0; q < queries; ++q) {
-        const float* query = s.query(q0 + q);
-        for (int d = 0; d < s.task.head_dim; ++d) block[d * queries + q] = query[d];
-    }
-}
-
-inline int clamp_lane(int x) { return x < 0 ? 0 : (x > kPage ? kPage : x); }
-
-// Masks and exponentiates one query's scores of the chunk; returns maximum and sum.
-inline void softmax_chunk(const AttentionState& s, int q, int begin, int pages, float& most, float& sum) {
-    float* row = s.scores + size_t(q) * kAttentionChunk;
-    const int last = s.position(q);
-    const int first = s.task.window > 0 ? last - s.task.window + 1 : 0;
-    const F hidden = splat(kNegativeInfinity);
-    F maximum = hidden;
-    if (s.task.softcap > 0.0f) softcap(row, s.task.softcap, pages * kPage);
-    for (int p = 0; p < pages; ++p) {
-        const int start = begin + p * kPage;
-        const F x = select_lanes(clamp_lane(first - start), clamp_lane(last + 1 - start),
-                                 load(row + p * kPage), hidden);
-        maximum = max(x, maximum);
-        store(row + p * kPage, x);
-    }
-    most = reduce_max(maximum);
-    const F shift = splat(most == kNegativeInfinity ? 0.0f : most);
-    F sums = zero();
-    for (int p = 0; p < pages; ++p) {
-        const F weight = exp(load(row + p * kPage) - shift);
-        sums = sums + weight;
-        store(row + p * kPage, weight);
-    }
-    sum = reduce_add(sums);
-}
-
-inline void merge_chunk(const AttentionState& s, int q, float most, float sum) {
+// Joins query q of a chunk's result to the running one.
+inline void join(const ChunkResult& running, const ChunkResult& chunk, int q, int head_dim) {
+    const float most = chunk.maximum[q];
     if (most == kNegativeInfinity) return;
-    const float before = s.maximum[q];
+    const float before = running.maximum[q];
     const float now = before > most ? before : most;
     const float keep = before == kNegativeInfinity ? 0.0f : exp_scalar(before - now);
-    const float join = exp_scalar(most - now);
-    float* result = s.result + size_t(q) * s.task.head_dim;
-    const float* partial = s.partial + size_t(q) * s.task.head_dim;
-    for (int d = 0; d < s.task.head_dim; d += 16) {
-        store(result + d, fma(load(partial + d), splat(join), load(result + d) * splat(keep)));
+    const float take = exp_scalar(most - now);
+    float* values = running.values + size_t(q) * head_dim;
+    const float* added = chunk.values + size_t(q) * head_dim;
+    for (int d = 0; d < head_dim; d += 16) {
+        store(values + d, fma(load(added + d), splat(take), load(values + d) * splat(keep)));
     }
-    s.total[q] = s.total[q] * keep + sum * join;
-    s.maximum[q] = now;
+    running.total[q] = running.total[q] * keep + chunk.total[q] * take;
+    running.maximum[q] = now;
 }
 
-inline void attend_chunk(const AttentionState& s, const Chunk& chunk) {
-    const int queries = s.num_queries();
-    for_query_blocks(queries, [&]<int n>(int q) { score_queries<n>(s, q, chunk); });
-    float most[kMaxQueries], sum[kMaxQueries];
-    for (int q = 0; q < queries; ++q) softmax_chunk(s, q, chunk.begin, chunk.pages(), most[q], sum[q]);
-    for_query_blocks(queries, [&]<int n>(int q) { value_queries<n>(s, q, chunk); });
-    for (int q = 0; q < queries; ++q) merge_chunk(s, q, most[q], sum[q]);
-}
-
-inline void attention(const AttentionTask& task) {
+inline void write_output(const AttentionTask& task, const ChunkResult& result) {
     const int queries = task.num_positions * task.heads_per_position;
-    const size_t vectors = size_t(kMaxQueries) * task.head_dim;
-    float* scratch = task.scratch;
-    AttentionState s{task, scratch, scratch + vectors, nullptr, nullptr, nullptr, nullptr};
-    s.result = s.scores + kMaxQueries * kAttentionChunk;
-    s.partial = s.result + vectors;
-    s.maximum = s.partial + vectors;
-    s.total = s.maximum + kMaxQueries;
     for (int q = 0; q < queries; ++q) {
-        s.maximum[q] = kNegativeInfinity;
-        s.total[q] = 0.0f;
-        for (int d = 0; d < task.head_dim; d += 16) store(s.result + size_t(q) * task.head_dim + d, zero());
-    }
-    for_query_blocks(queries, [&]<int n>(int q) { transpose_queries<n>(s, q); });
-    const int end = task.first_position + task.num_positions;
-    const int oldest = task.window > 0 ? task.first_position - task.window + 1 : 0;
-    const int first_chunk = oldest > 0 ? oldest / kAttentionChunk : 0;
-    for (int begin = first_chunk * kAttentionChunk; begin < end; begin += kAttentionChunk) {
-        const int chunk_end = end < begin + kAttentionChunk ? end : begin + kAttentionChunk;
-        attend_chunk(s, {begin, chunk_end, (end - 1) / kPage});
-    }
-    for (int q = 0; q < queries; ++q) {
-        const F inverse = splat(1.0f / s.total[q]);
+        const F inverse = splat(1.0f / result.total[q]);
         float* out = task.output + size_t(q / task.heads_per_position) * task.output_stride +
                      size_t(q % task.heads_per_position) * size_t(task.head_dim);
         for (int d = 0; d < task.head_dim; d += 16) {
-            store(out + d, load(s.result + size_t(q) * task.head_dim + d) * inverse);
+            store(out + d, load(result.values + size_t(q) * task.head_dim + d) * inverse);
         }
     }
+}
+
+// Scratch behind the state's: two results.
+inline ChunkResult scratch_result(const AttentionTask& task, int index) {
+    float* memory = task.scratch + size_t(kMaxQueries) * (task.head_dim + kAttentionChunk);
+    return result_at(memory + index * attention_partial_floats(kMaxQueries, task.head_dim), kMaxQueries,
+                     task.head_dim);
+}
+
+inline void attention(const AttentionTask& task) {
+    const AttentionState s = start_attention(task);
+    const ChunkResult running = scratch_result(task, 0), chunk = scratch_result(task, 1);
+    const ChunkRange visible = visible_chunks(task);
+    clear(running, s.num_queries(), task.head_dim);
+    for (int index = visible.first; index < visible.end; ++index) {
+        attend_chunk(s, chunk_at(task, index), chunk);
+        for (int q = 0; q < s.num_queries(); ++q) join(running, chunk, q, task.head_dim);
+    }
+    write_output(task, running);
+}
+
+inline void attention_chunks(const AttentionTask& task, int first_chunk, int end_chunk) {
+    const AttentionState s = start_attention(task);
+    const ChunkRange visible = visible_chunks(task);
+    const int first = first_chunk < visible.first ? visible.first : first_chunk;
+    for (int index = first; index < end_chunk && index < visible.end; ++index) {
+        attend_chunk(s, chunk_at(task, index), partial_at(task, index));
+    }
+}
+
+inline void attention_join(const AttentionTask& task) {
+    const int queries = task.num_positions * task.heads_per_position;
+    const ChunkResult running = scratch_result(task, 0);
+    const ChunkRange visible = visible_chunks(task);
+    clear(running, queries, task.head_dim);
+    for (int index = visible.first; index < visible.end; ++index) {
+        for (int q = 0; q < queries; ++q) join(running, partial_at(task, index), q, task.head_dim);
+    }
+    write_output(task, running);
 }
 
 }  // namespace stoker::STOKER_ISA

@@ -30,6 +30,8 @@ constexpr Kernels make_table() {
         .rope_pairs = rope_pairs,
         .store_key_value = store_key_value,
         .attention = attention,
+        .attention_chunks = attention_chunks,
+        .attention_join = attention_join,
     };
 }
 

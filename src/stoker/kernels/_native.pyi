@@ -68,6 +68,7 @@ def attention(
     first_position: int,
     window: int,
     softcap: float,
+    chunks_per_piece: int = 0,
 ) -> Floats: ...
 def uniform(seed: int, position: int) -> float: ...
 def sample_row(

@@ -222,6 +222,18 @@ def test_a_query_alone_equals_the_query_in_a_tile(kernels: str) -> None:
         assert np.array_equal(alone[0], together[p])
 
 
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("window", [0, 300])
+@pytest.mark.parametrize("chunks", [1, 2, 5])
+def test_attention_in_pieces_equals_the_whole(kernels: str, window: int, chunks: int) -> None:
+    generator = np.random.default_rng(10)
+    queries = generator.normal(size=(2, 7, 32)).astype(np.float32)
+    keys, values = generator.normal(size=(2, 1000, 32)).astype(np.float32)
+    table = generator.permutation(63).astype(np.int32)
+    arguments = (kernels, queries, keys, values, table, 998, window, 0.0)
+    assert np.array_equal(_native.attention(*arguments, chunks), _native.attention(*arguments))
+
+
 def test_attention_twin_agrees_with_the_definition() -> None:
     generator = np.random.default_rng(10)
     queries = generator.normal(size=(5, 4, 32)).astype(np.float32)
