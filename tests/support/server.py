@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,8 +17,10 @@ from stoker.api.app import Application, create_app
 from stoker.api.server import Server
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.engine.client import EngineClient
+from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import Backend
 from stoker.engine.settings import engine_settings
+from stoker.executor.fake import FakeOptions
 from stoker.model.load import open_model
 from stoker.text.load import TextModel, load_text
 from tests.support.local_backend import LocalBackend
@@ -129,6 +132,26 @@ def local_server(
 
     chosen = msgspec.structs.replace(LimitsSection(), **limits)
     running = RunningServer(backend, tiny_text(), server=server, limits=chosen)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@contextmanager
+def process_server(fake: FakeOptions | None = None, **limits: Any) -> Iterator[RunningServer]:
+    """Over the fake executor in an engine process of its own."""
+    options = fake or FakeOptions(num_blocks=2048, max_context=2048)
+    options = dataclasses.replace(options, vocab_size=vocab_size())
+
+    async def backend() -> Backend:
+        client = EngineClient(EngineSettings(executor="fake", fake=options))
+        await client.start()
+        return client
+
+    chosen = msgspec.structs.replace(LimitsSection(), **limits)
+    running = RunningServer(backend, tiny_text(), limits=chosen)
     running.start()
     try:
         yield running

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from stoker.api.errors import error_body, error_headers
 from stoker.api.framing import FramingBudget
 from stoker.api.head import check_head
+from stoker.api.reader_watch import ReaderWatch
 from stoker.config.schema import LimitsSection
 from stoker.errors import HeadersTooLarge, InvalidRequest, RequestError
 
@@ -36,7 +37,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = False
         self._head_timer: TimerHandle | None = None
-        self._write_timer: TimerHandle | None = None
+        self._reader: ReaderWatch
         self._refusal: RequestError | None = None
 
     # --- the connection ---------------------------------------------------------------------
@@ -48,20 +49,23 @@ class LimitedProtocol(HttpToolsProtocol):
         # The system would grow its own buffer to megabytes and hide a reader that has stopped.
         connection.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         super().connection_made(connection)
+        self._reader = ReaderWatch(connection, self._limits, self.loop)
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop(self._head_timer)
-        self._stop(self._write_timer)
+        self._stop_head_timer()
+        self._reader.stop()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The client reads too slowly. It has send_seconds to make room."""
+        """The client reads more slowly than we write. Meanwhile the deltas of its stream become
+        one, in engine/stream.py: whoever writes here waits."""
         super().pause_writing()
-        self._write_timer = self.loop.call_later(self._limits.send_seconds, self.transport.abort)
+        self._reader.start()
 
     def resume_writing(self) -> None:
-        self._stop(self._write_timer)
+        if not self.transport.is_closing():
+            self._reader.stop()
         super().resume_writing()
 
     def on_response_complete(self) -> None:
@@ -79,14 +83,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _bound_close(self) -> None:
         """A closing connection waits for its buffer to drain; a client may never read it."""
         if self.transport.is_closing():
-            self._stop(self._write_timer)
-            self._write_timer = self.loop.call_later(
-                self._limits.send_seconds, self.transport.abort
-            )
-
-    def _stop(self, timer: TimerHandle | None) -> None:
-        if timer is not None:
-            timer.cancel()
+            self._reader.start()
 
     # --- the head of a request --------------------------------------------------------------
 
@@ -153,8 +150,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _turn(self) -> None:
         """A head or a body is complete."""
         self._framing.turn()
-        self._stop(self._head_timer)
-        self._head_timer = None
+        self._stop_head_timer()
 
     def _count(self, size: int, *, longest: int) -> None:
         self._head_bytes += size
@@ -172,6 +168,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def _because(self, error: RequestError) -> _Refused:
         self._refusal = error
         return _Refused()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _too_slow(self) -> None:
         """Nothing was asked yet, so there is nothing to answer."""
