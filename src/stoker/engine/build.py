@@ -56,7 +56,7 @@ def _native(settings: EngineSettings, progress: Progress) -> Made:
             f"engine.kv_cache_mib: {settings.kv_bytes >> 20} MiB is more than this machine has",
             hint=f"It has {_memory_bytes() >> 20} MiB in all; 0 chooses a size that fits.",
         )
-    model = open_model(Path(settings.model_path))
+    model = open_model(Path(settings.model_path)).without_metadata()
     if settings.quantize is not None:
         model = model.quantized(settings.quantize)
     options = NativeOptions(

@@ -57,7 +57,7 @@ class FolderWeights:
         found = self._home[stored].tensors[stored]
         return TensorInfo(name, found.type, found.shape)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str) -> memoryview:
         stored = self._names[name]
         return self._home[stored].read(stored)
 

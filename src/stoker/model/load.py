@@ -17,6 +17,7 @@ from stoker.model.weights.gguf import GgufFile
 from stoker.model.weights.interface import TensorInfo, Weights
 from stoker.model.weights.quantized import FORMATS, QuantizedWeights
 from stoker.model.weights.shapes import check_shapes
+from stoker.model.weights.stored import StoredTensors
 
 ROPE_FACTORS = "rope_freqs.weight"
 
@@ -53,6 +54,10 @@ class Model:
             )
         return replace(self, weights=weights)
 
+    def without_metadata(self) -> Model:
+        """What an engine needs. A vocabulary is tens of megabytes as Python strings."""
+        return replace(self, metadata={})
+
     def close(self) -> None:
         self.weights.close()
 
@@ -60,7 +65,7 @@ class Model:
 class GgufWeights:
     """A GGUF file's tensors under their canonical names."""
 
-    def __init__(self, file: GgufFile, names: dict[str, str]) -> None:
+    def __init__(self, file: StoredTensors, names: dict[str, str]) -> None:
         self._file = file
         self._names = names
 
@@ -71,7 +76,7 @@ class GgufWeights:
         found = self._file.tensors[self._names[name]]
         return TensorInfo(name, found.type, found.shape)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str) -> memoryview:
         return self._file.read(self._names[name])
 
     def close(self) -> None:
@@ -110,7 +115,7 @@ def _open_gguf(path: Path) -> Model:
     except BaseException:
         file.close()
         raise
-    return Model(path, spec, GgufWeights(file, names), file.metadata)
+    return Model(path, spec, GgufWeights(file.without_metadata(), names), file.metadata)
 
 
 def _vocab_size(path: Path, file: GgufFile) -> int:

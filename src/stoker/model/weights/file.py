@@ -5,6 +5,7 @@ docs/decisions/0004-read-not-map.md says why.
 
 from __future__ import annotations
 
+import mmap
 import os
 import stat
 from pathlib import Path
@@ -49,6 +50,23 @@ class ModelFile:
             offset += len(piece)
             size -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read_pages(self, offset: int, size: int, what: str) -> memoryview:
+        """As `read`, in pages that go back to the system with the last reference: freed buffers of
+        many sizes would leave holes in the heap while a model is packed. `size` is not zero."""
+        if self._descriptor is None:
+            raise ModelFileError(self.path, "the file is closed")
+        view = memoryview(mmap.mmap(-1, size))
+        done = 0
+        while done < size:
+            try:
+                count = os.preadv(self._descriptor, [view[done:]], offset + done)
+            except OSError as error:
+                raise ModelFileError(self.path, error.strerror or "cannot be read") from None
+            if not count:
+                raise ModelFileError(self.path, f"the file ends inside {what}")
+            done += count
+        return view
 
     def close(self) -> None:
         if self._descriptor is not None:

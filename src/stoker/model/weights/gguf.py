@@ -20,6 +20,7 @@ from stoker.model.pickled import looks_pickled
 from stoker.model.weights.file import ModelFile
 from stoker.model.weights.gguf_metadata import EndOfHeader, FormatError, MetadataReader, Value
 from stoker.model.weights.interface import BLOCK, TensorInfo, TensorType
+from stoker.model.weights.stored import Extent, StoredTensors
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -35,31 +36,19 @@ _SMALLEST_METADATA_RECORD = 8 + 1 + 4 + 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Extent:
-    """Where a tensor's bytes are, from the start of the file."""
-
-    info: TensorInfo
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Header:
     metadata: dict[str, Value]
     spans: dict[str, tuple[int, int]]
-    extents: dict[str, _Extent]
+    extents: dict[str, Extent]
 
 
-class GgufFile:
+class GgufFile(StoredTensors):
     """An open, checked GGUF file. Close it when done, or use it as a context manager."""
 
     def __init__(self, file: ModelFile, header: _Header) -> None:
-        self.path = file.path
+        super().__init__(file, header.extents)
         self.metadata: Mapping[str, Value] = MappingProxyType(header.metadata)
-        self.tensors: Mapping[str, TensorInfo] = MappingProxyType(
-            {name: extent.info for name, extent in header.extents.items()}
-        )
-        self._header = header
-        self._file = file
+        self._spans = header.spans
 
     @classmethod
     def open(cls, path: Path) -> GgufFile:
@@ -74,10 +63,9 @@ class GgufFile:
             file.close()
             raise
 
-    def read(self, name: str) -> bytes:
-        """A tensor's bytes. Raises KeyError for an unknown name, ModelFileError if cut short."""
-        extent = self._header.extents[name]
-        return self._file.read(extent.offset, extent.info.num_bytes, f"tensor '{name}'")
+    def without_metadata(self) -> StoredTensors:
+        """The tensors alone. Closing either closes both."""
+        return StoredTensors(self._file, self._extents)
 
     def floats(self, name: str) -> list[float]:
         """A small F32 vector. Raises ModelFileError for any other tensor."""
@@ -88,11 +76,8 @@ class GgufFile:
 
     def record(self, key: str) -> bytes:
         """A metadata entry as the file has it: key, type and value. Raises KeyError."""
-        start, end = self._header.spans[key]
+        start, end = self._spans[key]
         return self._file.read(start, end - start, f"metadata '{key}'")
-
-    def close(self) -> None:
-        self._file.close()
 
     def __enter__(self) -> GgufFile:
         return self
@@ -173,8 +158,8 @@ def _shape(name: str, tensor_type: TensorType, dimensions: list[int]) -> tuple[i
 
 def _place(
     records: list[tuple[TensorInfo, int]], data_start: int, alignment: int, file_size: int
-) -> dict[str, _Extent]:
-    extents: dict[str, _Extent] = {}
+) -> dict[str, Extent]:
+    extents: dict[str, Extent] = {}
     for info, offset in records:
         if info.name in extents:
             raise FormatError(f"tensor '{info.name}' appears twice")
@@ -183,5 +168,5 @@ def _place(
         start = data_start + offset
         if start + info.num_bytes > file_size:
             raise FormatError(f"tensor '{info.name}' reaches past the end of the file")
-        extents[info.name] = _Extent(info, start)
+        extents[info.name] = Extent(info, start)
     return extents

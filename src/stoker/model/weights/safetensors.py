@@ -8,13 +8,13 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stoker.errors import ModelFileError
 from stoker.model.weights.file import ModelFile
 from stoker.model.weights.interface import TensorInfo, TensorType
+from stoker.model.weights.stored import Extent, StoredTensors
 
 MAX_HEADER_BYTES = 64 * 1024 * 1024
 MAX_TENSORS = 65_536
@@ -22,20 +22,8 @@ _TENSOR_NAME = re.compile(r"[\x21-\x7e]{1,256}")
 _TYPES = {"F32": TensorType.F32, "F16": TensorType.F16, "BF16": TensorType.BF16}
 
 
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    info: TensorInfo
-    offset: int
-
-
-class SafetensorsFile:
+class SafetensorsFile(StoredTensors):
     """An open, checked file."""
-
-    def __init__(self, file: ModelFile, extents: dict[str, _Extent]) -> None:
-        self.path = file.path
-        self.tensors = {name: extent.info for name, extent in extents.items()}
-        self._extents = extents
-        self._file = file
 
     @classmethod
     def open(cls, path: Path) -> SafetensorsFile:
@@ -47,16 +35,8 @@ class SafetensorsFile:
             file.close()
             raise
 
-    def read(self, name: str) -> bytes:
-        """Raises KeyError for an unknown name, ModelFileError when the file was cut short."""
-        extent = self._extents[name]
-        return self._file.read(extent.offset, extent.info.num_bytes, f"tensor '{name}'")
 
-    def close(self) -> None:
-        self._file.close()
-
-
-def _read_header(file: ModelFile) -> dict[str, _Extent]:
+def _read_header(file: ModelFile) -> dict[str, Extent]:
     length = int.from_bytes(file.read(0, 8, "its header"), "little")
     if not 2 <= length <= min(MAX_HEADER_BYTES, file.size - 8):
         raise ModelFileError(file.path, "its header is longer than the file or the limit")
@@ -90,7 +70,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _extent(path: Path, name: str, record: Any, start: int, data_size: int) -> _Extent:
+def _extent(path: Path, name: str, record: Any, start: int, data_size: int) -> Extent:
     try:
         kind, shape, (begin, end) = record["dtype"], record["shape"], record["data_offsets"]
     except (KeyError, TypeError, ValueError):
@@ -104,7 +84,7 @@ def _extent(path: Path, name: str, record: Any, start: int, data_size: int) -> _
         raise ModelFileError(path, f"tensor '{name}' lies outside the file")
     if end - begin != info.num_bytes:
         raise ModelFileError(path, f"tensor '{name}' has {end - begin} bytes, not {info.num_bytes}")
-    return _Extent(info, start + begin)
+    return Extent(info, start + begin)
 
 
 def _is_extent(value: object) -> bool:
@@ -115,7 +95,7 @@ def _is_offset(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _check_overlap(path: Path, extents: dict[str, _Extent]) -> None:
+def _check_overlap(path: Path, extents: dict[str, Extent]) -> None:
     ordered = sorted(extents.values(), key=lambda extent: extent.offset)
     for before, after in itertools.pairwise(ordered):
         if before.offset + before.info.num_bytes > after.offset:
