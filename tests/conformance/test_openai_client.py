@@ -89,6 +89,57 @@ def test_a_prompt_can_be_scored_without_new_tokens(client: OpenAI) -> None:
     assert len(answer.choices[0].logprobs.tokens) == answer.usage.prompt_tokens
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_prompt_logprobs_score_every_token_of_a_text(client: OpenAI, count: int) -> None:
+    """vLLM's field: a list in each choice, keyed by token id."""
+    answer = client.completions.create(
+        model=MODEL,
+        prompt=["the sea", "the sky"],
+        max_tokens=3,
+        echo=True,
+        logprobs=1,
+        extra_body={"prompt_logprobs": count},
+    )
+    for choice in answer.choices:
+        first, *rest = choice.model_extra["prompt_logprobs"]
+        lists = choice.logprobs
+        assert first is None
+        assert len(lists.tokens) == 1 + len(rest) + 3
+        for place, scores in enumerate(rest, start=1):
+            own = next(iter(scores.values()))
+            assert own["decoded_token"] == lists.tokens[place]
+            assert own["logprob"] == lists.token_logprobs[place]
+            assert own["rank"] >= 1
+            assert 1 <= len(scores) <= 1 + count
+
+
+def test_prompt_logprobs_score_every_token_of_a_conversation(client: OpenAI) -> None:
+    options = {"model": MODEL, "messages": MESSAGES, "max_tokens": 3, "seed": 1}
+    answer = client.chat.completions.create(**options, extra_body={"prompt_logprobs": 0})
+    first, *rest = answer.model_extra["prompt_logprobs"]
+    assert first is None
+    assert len(rest) == answer.usage.prompt_tokens - 1
+    plain = client.chat.completions.create(**options)
+    assert "prompt_logprobs" not in plain.model_extra
+    assert plain.choices == answer.choices
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"stream": True}, "streamed"), ({"prompt_logprobs": 21}, "most")]
+)
+def test_prompt_logprobs_that_cannot_be_had_are_refused_by_name(
+    client: OpenAI, changes: dict[str, object], message: str
+) -> None:
+    body = {"prompt_logprobs": 1, **changes}
+    for create in (
+        lambda: client.completions.create(model=MODEL, prompt="a", extra_body=body),
+        lambda: client.chat.completions.create(model=MODEL, messages=MESSAGES, extra_body=body),
+    ):
+        with pytest.raises(openai.BadRequestError, match=message) as caught:
+            create()
+        assert caught.value.param == "prompt_logprobs"
+
+
 @pytest.mark.parametrize(
     "prompt", ["the sea", ["the sea", "the sky"], [1, 2, 3], [[1, 2, 3], [4, 5]]], ids=str
 )

@@ -265,7 +265,6 @@ def _unsupported() -> Iterator[BadRequest]:
         "verbosity": "low",
         "web_search_options": {},
         "chat_template": "{{ 1 }}",
-        "prompt_logprobs": 1,
         "guided_json": {"type": "object"},
         "guided_regex": "a+",
         "guided_choice": ["a", "b"],

@@ -124,7 +124,7 @@ def test_health_answers_fast_while_long_prompts_are_tokenised(server: RunningSer
     for sender in senders:
         assert statuses(read_all(sender)) == [400]
         sender.close()
-    assert sorted(times)[90] < 0.1
+    assert sorted(times)[97] < 0.2
 
 
 @pytest.mark.parametrize("steps", [0, 3])

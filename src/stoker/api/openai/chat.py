@@ -18,6 +18,7 @@ from stoker.api.openai.job import (
     vocabulary_of,
 )
 from stoker.api.openai.messages import plain_messages
+from stoker.api.openai.prompt_logprobs import PromptScores, checked_prompt_logprobs
 from stoker.api.openai.sampling import (
     checked_length,
     num_choices,
@@ -48,6 +49,7 @@ class ChatCompletions:
             self._service.text.tokenizer,
             len(job.choices),
             with_logprobs=bool(request.logprobs),
+            prompt_scores=PromptScores(self._service.text.tokenizer, request.prompt_logprobs),
             with_usage=bool(options and options.include_usage),
         )
         answer = Answer(exchange, self._service, job, shape)
@@ -59,11 +61,17 @@ class ChatCompletions:
         vocabulary = vocabulary_of(service)
         n, stops = num_choices(request, limits), stop_strings(request, limits)
         logprobs = _logprobs(request, limits)
+        prompt_logprobs = checked_prompt_logprobs(request, limits)
         asked = _max_tokens(request)
         ids = await encode_messages(service, request)
         length = checked_length(len(ids), asked, None, vocabulary, "messages")
         sampling = sampling_params(
-            request, vocabulary, limits, max_tokens=length, logprobs=logprobs
+            request,
+            vocabulary,
+            limits,
+            max_tokens=length,
+            logprobs=logprobs,
+            prompt_logprobs=prompt_logprobs,
         )
         return make_job(
             exchange,

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from stoker.api.openai.fields import Count, SamplingFields
+from stoker.api.openai.prompt_logprobs import PromptLogprobs
 from stoker.api.openai.usage import Usage
 
 
@@ -108,3 +109,5 @@ class ChatCompletion(msgspec.Struct, frozen=True, kw_only=True):
     system_fingerprint: str
     choices: list[ChatChoice]
     usage: Usage
+    prompt_logprobs: PromptLogprobs | msgspec.UnsetType = msgspec.UNSET
+    """Only where they were asked for."""

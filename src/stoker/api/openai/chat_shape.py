@@ -17,6 +17,7 @@ from stoker.api.openai.chat_schema import (
     TopLogprob,
 )
 from stoker.api.openai.job import Identity
+from stoker.api.openai.prompt_logprobs import PromptScores
 from stoker.api.openai.token_text import finite, token_text
 from stoker.api.openai.usage import Usage
 from stoker.api.sse import json_text, one_line
@@ -33,11 +34,13 @@ class ChatShape:
         num_choices: int,
         *,
         with_logprobs: bool,
+        prompt_scores: PromptScores,
         with_usage: bool,
     ) -> None:
         self._identity = identity
         self._tokenizer = tokenizer
         self._with_logprobs = with_logprobs
+        self._prompt_scores = prompt_scores
         self._with_usage = with_usage
         head = {
             "id": identity.id,
@@ -107,6 +110,7 @@ class ChatShape:
                 system_fingerprint=self._identity.fingerprint,
                 choices=choices,
                 usage=usage,
+                prompt_logprobs=self._prompt_scores.spell(collected[0].prompt_logprobs),
             )
         )
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from stoker.api.openai.fields import Count, SamplingFields
+from stoker.api.openai.prompt_logprobs import PromptLogprobs
 from stoker.api.openai.usage import Usage
 
 
@@ -41,6 +42,8 @@ class CompletionChoice(msgspec.Struct, frozen=True):
     text: str
     logprobs: CompletionLogprobs | None
     finish_reason: str | None
+    prompt_logprobs: PromptLogprobs | msgspec.UnsetType = msgspec.UNSET
+    """Only where they were asked for."""
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from stoker.api.openai.completion_schema import (
     CompletionLogprobs,
 )
 from stoker.api.openai.job import Identity
+from stoker.api.openai.prompt_logprobs import PromptScores
 from stoker.api.openai.prompts import Prompt
 from stoker.api.openai.usage import Usage
 from stoker.api.sse import json_text, one_line
@@ -53,11 +54,13 @@ class CompletionShape:
         self,
         identity: Identity,
         choices: Sequence[CompletionChoiceShape],
+        prompt_scores: PromptScores,
         *,
         with_usage: bool,
     ) -> None:
         self._identity = identity
         self._choices = choices
+        self._prompt_scores = prompt_scores
         self._with_usage = with_usage
         head = {
             "id": identity.id,
@@ -124,7 +127,8 @@ class CompletionShape:
         first = choice.first_logprobs()
         rest = choice.logprobs(one.prompt_logprobs, one.logprobs)
         logprobs = rest if first is None or rest is None else joined([first, rest])
-        return CompletionChoice(index, choice.echo + one.text, logprobs, one.finish_reason)
+        scores = self._prompt_scores.spell(one.prompt_logprobs)
+        return CompletionChoice(index, choice.echo + one.text, logprobs, one.finish_reason, scores)
 
 
 def choice_shapes(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import msgspec
-
 import stoker
 from stoker.api.answer import Answer, Job
 from stoker.api.exchange import Exchange
@@ -18,6 +16,7 @@ from stoker.api.openai.job import (
     seconds_left,
     vocabulary_of,
 )
+from stoker.api.openai.prompt_logprobs import PromptScores, checked_prompt_logprobs
 from stoker.api.openai.prompts import Prompt, read_prompts
 from stoker.api.openai.sampling import (
     Vocabulary,
@@ -56,6 +55,7 @@ class Completions:
                 f"stoker-{stoker.__version__}",
             ),
             choice_shapes(prompts, n, service.text.tokenizer, request.logprobs, request.echo),
+            PromptScores(service.text.tokenizer, request.prompt_logprobs),
             with_usage=bool(options and options.include_usage),
         )
         answer = Answer(exchange, service, job, shape)
@@ -86,11 +86,22 @@ class Completions:
         length = checked_length(
             len(prompt.token_ids), asked, DEFAULT_MAX_TOKENS, vocabulary, "prompt"
         )
-        sampling = sampling_params(
-            request, vocabulary, self._service.limits, max_tokens=length, logprobs=request.logprobs
+        limits = self._service.limits
+        return sampling_params(
+            request,
+            vocabulary,
+            limits,
+            max_tokens=length,
+            logprobs=request.logprobs,
+            prompt_logprobs=_scored(request, checked_prompt_logprobs(request, limits)),
         )
-        scored = request.logprobs if request.echo else None
-        return msgspec.structs.replace(sampling, prompt_logprobs=scored)
+
+
+def _scored(request: CompletionRequest, prompt_logprobs: int | None) -> int | None:
+    """How many alternatives to the prompt's tokens the engine has to tell for both fields."""
+    echoed = request.logprobs if request.echo else None
+    asked = [count for count in (echoed, prompt_logprobs) if count is not None]
+    return max(asked, default=None)
 
 
 def _check(request: CompletionRequest, most_logprobs: int) -> None:

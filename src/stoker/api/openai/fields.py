@@ -61,8 +61,8 @@ class SamplingFields(Tolerated, kw_only=True):
     stop: str | list[str] | None = None
     stop_token_ids: list[int] | None = None
     ignore_eos: bool | None = None
+    prompt_logprobs: Count | None = None
 
-    prompt_logprobs: Any = None
     guided_json: Any = None
     guided_regex: Any = None
     guided_choice: Any = None
@@ -70,7 +70,6 @@ class SamplingFields(Tolerated, kw_only=True):
     structured_outputs: Any = None
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
-        "prompt_logprobs": (),
         "guided_json": (),
         "guided_regex": (),
         "guided_choice": (),

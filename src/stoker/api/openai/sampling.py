@@ -31,6 +31,7 @@ def sampling_params(
     *,
     max_tokens: int,
     logprobs: int | None,
+    prompt_logprobs: int | None,
 ) -> SamplingParams:
     """Raises InvalidRequest naming the field. The seed is drawn when none is given."""
     min_tokens = request.min_tokens or 0
@@ -50,6 +51,7 @@ def sampling_params(
         logit_bias=_logit_bias(request.logit_bias or {}, vocabulary.size, limits),
         seed=seed,
         logprobs=logprobs,
+        prompt_logprobs=prompt_logprobs,
         stop_token_ids=_stop_token_ids(request.stop_token_ids or [], vocabulary.size, limits),
         ignore_eos=bool(request.ignore_eos),
     )
