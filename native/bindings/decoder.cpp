@@ -6,7 +6,10 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <typeinfo>
+
 #include "arrays.h"
+#include "sampling.h"
 
 namespace stoker {
 namespace {
@@ -14,7 +17,11 @@ namespace {
 template <class T>
 T field(const nb::dict& data, const char* name) {
     require(data.contains(name), std::string("the spec lacks ") + name);
-    return nb::cast<T>(data[name]);
+    try {
+        return nb::cast<T>(data[name]);
+    } catch (const std::bad_cast&) {
+        throw std::invalid_argument(std::string("the spec's ") + name + " has a wrong type or range");
+    }
 }
 
 RopeSpec rope_from(const nb::dict& data) {
@@ -51,7 +58,8 @@ DecoderSpec spec_from(const nb::dict& data) {
     spec.final_softcap = field<std::optional<float>>(data, "final_softcap").value_or(0.0f);
     spec.tied_head = field<bool>(data, "tied_head");
     for (nb::handle layer : field<nb::sequence>(data, "layers")) {
-        spec.layers.push_back(layer_from(nb::cast<nb::dict>(layer)));
+        require(nb::isinstance<nb::dict>(layer), "a layer of the spec is not a record");
+        spec.layers.push_back(layer_from(nb::borrow<nb::dict>(layer)));
     }
     return spec;
 }
@@ -72,6 +80,7 @@ void set_tensor(Decoder& decoder, const std::string& name, int type, int rows, i
 // The runs of a step: one row (first position, count, offset in block_tables) a sequence.
 void read_runs(const Decoder& decoder, const Array1<int32_t>& tokens, const Array2<int32_t>& runs,
                const Array1<int32_t>& block_tables, StepInput& input) {
+    require(decoder.finished(), "the decoder lacks weights: call finish first");
     input.tokens = view(tokens);
     for (int32_t token : input.tokens) {
         require(token >= 0 && token < decoder.spec().vocab_size, "a token id is outside the vocabulary");
@@ -140,6 +149,7 @@ LogitRow read_logit_row(const SamplingArrays& arrays, size_t i, int vocab_size) 
     sampling.bias_ids = slice(arrays.bias_ids, arrays.bias_offsets, i);
     sampling.bias_values = slice(arrays.bias_values, arrays.bias_offsets, i);
     require(sampling.target >= -1 && sampling.target < vocab_size, "a target is outside the vocabulary");
+    check_sampling(sampling);
     check_tokens(sampling.history, vocab_size, "the history");
     check_tokens(sampling.bias_ids, vocab_size, "the bias");
     return {row[0], sampling};

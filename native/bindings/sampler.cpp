@@ -2,6 +2,7 @@
 #include "stoker/sampler.h"
 
 #include "arrays.h"
+#include "sampling.h"
 
 namespace stoker {
 namespace {
@@ -30,6 +31,7 @@ nb::tuple sample_row(const Array1<float>& logits, float temperature, int top_k, 
     const SamplingRow row{temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty,
                           frequency_penalty, seed, position, num_prompt_tokens, view(history),
                           view(bias_ids), view(bias_values), num_logprobs, target, view(allowed)};
+    check_sampling(row);
     sample(copy, row, scratch, top_ids, top_logprobs, result);
     return nb::make_tuple(result.token, result.logprob, result.rank, result.finite,
                           to_numpy(std::move(top_ids), {width}), to_numpy(std::move(top_logprobs), {width}));

@@ -15,6 +15,11 @@ void require(bool condition, const std::string& message) {
     if (!condition) throw std::invalid_argument(message);
 }
 
+// Far above any model, and low enough that no product of two sizes leaves its type.
+constexpr int64_t kMostColumns = int64_t(1) << 20;
+constexpr int64_t kMostTokens = int64_t(1) << 22;
+constexpr size_t kMostKvBytes = size_t(1) << 46;
+
 void check_shape(const DecoderSpec& spec) {
     const auto positive_multiple = [](int value, int of, const char* name) {
         require(value > 0 && value % of == 0,
@@ -23,10 +28,19 @@ void check_shape(const DecoderSpec& spec) {
     positive_multiple(spec.hidden_size, 16, "hidden_size");
     positive_multiple(spec.feed_forward_size, 16, "feed_forward_size");
     positive_multiple(spec.head_dim, 16, "head_dim");
-    positive_multiple(spec.num_heads, std::max(1, spec.num_kv_heads), "num_heads");
+    positive_multiple(spec.num_kv_heads, 1, "num_kv_heads");
+    positive_multiple(spec.num_heads, spec.num_kv_heads, "num_heads");
     require(spec.vocab_size > 0 && !spec.layers.empty(), "the model has no layers or no vocabulary");
+    const auto bounded = [](int64_t value, int64_t most, const char* name) {
+        require(value <= most, std::string(name) + " is larger than any model's");
+    };
+    bounded(spec.hidden_size, kMostColumns, "hidden_size");
+    bounded(spec.feed_forward_size, kMostColumns, "feed_forward_size");
+    bounded(int64_t(spec.num_heads) * spec.head_dim, kMostColumns, "the size of all heads");
+    bounded(spec.vocab_size, kMostTokens, "vocab_size");
     for (const LayerSpec& layer : spec.layers) {
         const RopeSpec& rope = layer.rope;
+        require(layer.window >= 0, "a window is negative");
         require(rope.dim >= 0 && rope.dim % 2 == 0 && rope.dim <= spec.head_dim &&
                     int(rope.inverse_frequencies.size()) == rope.dim / 2,
                 "rope dimensions do not match the head");
@@ -43,6 +57,7 @@ Decoder::Decoder(DecoderSpec spec, const Kernels& kernels, int threads)
         layer_rope_.push_back(int(found - ropes_.begin()));
         if (found == ropes_.end()) ropes_.push_back(layer.rope);
     }
+    require(ropes_.size() <= Workspace::kMaxRopes, "the layers rotate in too many different ways");
     weights_.layers.resize(spec_.layers.size());
     register_names();
     workspace_ = std::make_unique<Workspace>(spec_, pool_.size());
@@ -143,6 +158,7 @@ void Decoder::finish() {
     for (const auto& [name, slot] : matrix_slots_) require(slot.matrix->data, name + ": missing");
     for (const auto& [name, slot] : vector_slots_) require(*slot.vector, name + ": missing");
     if (spec_.tied_head) weights_.head = weights_.embedding;
+    finished_ = true;
 }
 
 size_t Decoder::kv_bytes_per_block() const {
@@ -151,11 +167,13 @@ size_t Decoder::kv_bytes_per_block() const {
 
 void Decoder::allocate_kv(int num_blocks) {
     require(num_blocks > 0, "the KV pool needs at least one block");
+    require(size_t(num_blocks) <= kMostKvBytes / kv_bytes_per_block(), "no machine has room for such a KV pool");
     kv_ = Mapping(kv_bytes_per_block() * size_t(num_blocks), Mapping::Pages::Huge);
     num_blocks_ = num_blocks;
 }
 
 void Decoder::copy_block(int source, int target) {
+    if (source == target) return;
     const size_t size = kv_bytes_per_block();
     std::memcpy(kv_.data() + size * target, kv_.data() + size * source, size);
 }

@@ -16,7 +16,7 @@
 
 // The same loops compiled for wider registers, chosen when the library is loaded.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__) && \
-    !defined(__SANITIZE_ADDRESS__)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define STOKER_WIDE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define STOKER_WIDE_CLONES

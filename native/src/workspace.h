@@ -11,8 +11,13 @@ class Workspace {
 public:
     Workspace(const DecoderSpec& spec, int threads) : spec_(spec) {
         attention_bytes_ = attention_scratch_floats(spec.head_dim) * sizeof(float);
-        thread_bytes_ = round(attention_bytes_) + kGateBytes;
+        thread_bytes_ = round(attention_bytes_) + kGuard + kGateBytes + kGuard;
         per_thread_ = Mapping(thread_bytes_ * size_t(threads), Mapping::Pages::Normal);
+        for (int thread = 0; thread < threads; ++thread) {
+            const size_t piece = thread_bytes_ * size_t(thread);
+            per_thread_.guard(piece + attention_bytes_, round(attention_bytes_) + kGuard - attention_bytes_);
+            per_thread_.guard(piece + thread_bytes_ - kGuard, kGuard);
+        }
         samplers.resize(size_t(threads));
         reserve(64);
     }
@@ -41,7 +46,7 @@ public:
     }
     // [kMatmulRows][2][kGroup] floats: a strip of gate and of up.
     float* gate_scratch(int thread) {
-        return attention_scratch(thread) + round(attention_bytes_) / sizeof(float);
+        return attention_scratch(thread) + (round(attention_bytes_) + kGuard) / sizeof(float);
     }
 
     float* hidden = nullptr;    // [rows][hidden_size]: the residual stream
@@ -64,7 +69,9 @@ private:
     template <class T>
     T* take(uint8_t* base, size_t& offset, size_t count) {
         T* piece = base ? reinterpret_cast<T*>(base + offset) : nullptr;
-        offset += round(count * sizeof(T));
+        const size_t bytes = count * sizeof(T), rounded = round(bytes);
+        if (base) memory_.guard(offset + bytes, rounded + kGuard - bytes);
+        offset += rounded + kGuard;
         return piece;
     }
 

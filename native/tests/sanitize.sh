@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Builds the native core with the address and undefined-behaviour sanitizers and runs the tests
-# that call it. Any finding ends the run.
+# Runs the tests that call the native core with it built under a sanitizer: `address` (with
+# undefined behaviour) or `thread`. Any finding ends the run.
+#   native/tests/sanitize.sh address|thread [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-python=${PYTHON:-.venv/bin/python}
-build=build/sanitize
+kind=$1
+shift
+native/tests/build.sh "$kind"
 
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSTOKER_SANITIZE=ON \
-  -DPython_EXECUTABLE="$PWD/$python" -Dnanobind_DIR="$("$python" -m nanobind --cmake_dir)"
-cmake --build "$build" --parallel 2
+case $kind in
+  address) libraries='libasan.so libubsan.so' ;;
+  thread) libraries=libtsan.so ;;
+esac
+runtime=
+for library in $libraries; do runtime+="$(gcc -print-file-name="$library") "; done
 
-site=$build/site
-rm -rf "$site"
-mkdir -p "$site"
-cp -r src/stoker "$site/"
-find "$site" -name '*.so' -delete
-cp "$build"/_native*.so "$site/stoker/kernels/"
-
-runtime="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
-LD_PRELOAD=$runtime ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=$site \
-  "$python" -m pytest -p no:cacheprovider tests/unit/kernels tests/unit/model/test_families.py "$@"
+# Python itself never frees all it has, and is not compiled with a sanitizer: leaks and races are
+# looked for in our code and what it calls.
+export ASAN_OPTIONS=detect_leaks=0
+export TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1
+LD_PRELOAD=$runtime PYTHONPATH=build/sanitize-$kind/site "${PYTHON:-.venv/bin/python}" -m pytest \
+  -p no:cacheprovider tests/unit/kernels tests/unit/model/test_families.py "$@"

@@ -125,6 +125,7 @@ public:
                     std::span<const uint8_t> source);
     // Throws std::invalid_argument naming the first tensor that is still missing.
     void finish();
+    bool finished() const { return finished_; }
 
     void allocate_kv(int num_blocks);
     int num_blocks() const { return num_blocks_; }
@@ -154,6 +155,7 @@ private:
     std::vector<int> layer_rope_;   // index into ropes_
     Mapping kv_;
     int num_blocks_ = 0;
+    bool finished_ = false;
     std::unique_ptr<Workspace> workspace_;
 };
 

@@ -7,6 +7,13 @@
 
 namespace stoker {
 
+// Bytes left between pieces of a mapping for `guard`; none but in a sanitizer build.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr size_t kGuard = 64;
+#else
+inline constexpr size_t kGuard = 0;
+#endif
+
 // One anonymous mapping. Throws std::bad_alloc when the system refuses.
 class Mapping {
 public:
@@ -21,9 +28,15 @@ public:
     uint8_t* data() const { return data_; }
     size_t size() const { return size_; }
 
+    // In a sanitizer build, touching these bytes is reported from now on. The end is guarded already.
+    void guard(size_t offset, size_t bytes);
+
 private:
+    struct Guard { size_t offset, bytes; };
+
     uint8_t* data_ = nullptr;
     size_t size_ = 0;
+    std::vector<Guard> guards_;
 };
 
 // Bump allocator over huge mappings, for weights: many pieces, one lifetime.

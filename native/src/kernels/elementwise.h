@@ -7,18 +7,22 @@
 
 namespace stoker::STOKER_ISA {
 
+// A group with nothing larger is taken for zero: the inverse of its scale would be infinite.
+constexpr float kLeastActivation = 1e-36f;
+
 inline void quantize_group(const float* x, int8_t* q, float* scale, float* scaled_sum, int32_t* sums) {
-    const F low = load(x), high = load(x + 16);
+    F low = load(x), high = load(x + 16);
     // Integers cannot carry a NaN or an infinity; the scale does, so that it reaches the logits.
     const bool poisoned = any_nan((low - low) + (high - high));
-    const float most = poisoned ? __builtin_nanf("") : reduce_max(max(abs(low), abs(high)));
-    const float inverse = most > 0.0f ? 127.0f / most : 0.0f;
+    if (poisoned) low = high = zero();
+    const float most = reduce_max(max(abs(low), abs(high)));
+    const float inverse = most > kLeastActivation ? 127.0f / most : 0.0f;
     const I q_low = to_int(low * splat(inverse)), q_high = to_int(high * splat(inverse));
     store_bytes(q, q_low);
     store_bytes(q + 16, q_high);
     sums[0] = int32_t(reduce_add(to_float(q_low)));  // exact: small integers
     sums[1] = int32_t(reduce_add(to_float(q_high)));
-    *scale = most / 127.0f;
+    *scale = poisoned ? __builtin_nanf("") : most / 127.0f;
     *scaled_sum = *scale * float(sums[0] + sums[1]);
 }
 

@@ -144,6 +144,16 @@ def test_a_value_that_is_not_finite_poisons_its_group(kernels: str, poison: floa
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("value", [0.0, 1e-45, 1e-39, 1e-36, np.nan])
+def test_a_group_without_a_scale_has_no_quants(kernels: str, value: float) -> None:
+    x = np.full((1, 64), value, dtype=np.float32)
+    quants, scales, _, sums = _native.quantize_rows(kernels, x)
+    assert not quants.any()
+    assert not sums.any()
+    assert np.isnan(scales).all() == np.isnan(value)
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
 @settings(max_examples=20)
 @given(lanes=st.integers(1, 40), seed=st.integers(0, 999))
 def test_norm_and_gates_equal_their_twins(kernels: str, lanes: int, seed: int) -> None:

@@ -12,6 +12,8 @@ from stoker.kernels.reference.arrays import Floats, Ints
 GROUP = 32
 """Activations that share a scale; every quantised format's blocks are multiples of it."""
 
+LEAST = np.float32(1e-36)
+
 
 class QuantizedRows(NamedTuple):
     """Rows as the quantised kernels read them."""
@@ -29,10 +31,11 @@ class QuantizedRows(NamedTuple):
 
 
 def quantize_rows_int8(x: Floats) -> QuantizedRows:
-    """scale = max|x| / 127 over each group; q = x * (127 / max|x|), rounded half to even."""
+    """scale = max|x| / 127 over each group; q = x * (127 / max|x|), rounded half to even, and 0
+    where max|x| is too small to have an inverse."""
     groups = x.reshape(len(x), -1, GROUP)
     most = np.abs(groups).max(axis=-1)
-    inverse = np.divide(np.float32(127.0), most, out=np.zeros_like(most), where=most > 0)
+    inverse = np.divide(np.float32(127.0), most, out=np.zeros_like(most), where=most > LEAST)
     quants = np.rint(groups * inverse[..., None]).astype(np.int8)
     scales = most / np.float32(127.0)
     return QuantizedRows(quants.reshape(x.shape), scales, quants.sum(axis=-1, dtype=np.int32))
