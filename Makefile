@@ -6,6 +6,7 @@
 PYTHON ?= python3
 MODEL ?=
 ARGS ?=
+SECONDS ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := CMakeLists.txt $(shell find native -type f)
@@ -13,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve install test test-all check format bench bench-peers-setup bench-peers sanitize size clean
+.PHONY: help serve install test test-all check format bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,8 +72,16 @@ bench-peers-setup: .venv-peers/.installed  ## build llama-cpp-python from source
 bench-peers: $(VENV)/.core .venv-peers/.installed  ## ours and llama.cpp in turn, into docs/performance.md
 	$(BIN)/python benchmarks/peers.py $(ARGS)
 
-sanitize: install  ## native tests under the address and undefined-behaviour sanitizers
-	native/tests/sanitize.sh
+sanitize: $(VENV)/.sanitize  ## native tests under the address, undefined and thread sanitizers
+	native/tests/sanitize.sh address
+	native/tests/sanitize.sh thread
+
+fuzz: $(VENV)/.sanitize  ## every fuzz target for SECONDS each
+	tests/fuzz/fuzz.sh $(SECONDS)
+
+$(VENV)/.sanitize: native/tests/requirements.txt | $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet -r native/tests/requirements.txt
+	@touch $@
 
 size:  ## lines of code by folder
 	@for folder in src/stoker/*/ native/ tests/; do \

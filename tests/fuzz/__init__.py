@@ -1,0 +1,1 @@
+"""Fuzz targets: functions of bytes that must end well whatever the bytes (docs/how-to/fuzz.md)."""
