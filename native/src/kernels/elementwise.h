@@ -20,8 +20,8 @@ inline void quantize_group(const float* x, int8_t* q, float* scale, float* scale
     const I q_low = to_int(low * splat(inverse)), q_high = to_int(high * splat(inverse));
     store_bytes(q, q_low);
     store_bytes(q + 16, q_high);
-    sums[0] = int32_t(reduce_add(to_float(q_low)));  // exact: small integers
-    sums[1] = int32_t(reduce_add(to_float(q_high)));
+    sums[0] = sum_bytes(q);
+    sums[1] = sum_bytes(q + 16);
     *scale = poisoned ? __builtin_nanf("") : most / 127.0f;
     *scaled_sum = *scale * float(sums[0] + sums[1]);
 }

@@ -93,6 +93,13 @@ inline void store_bytes(int8_t* p, I a) {
     for (int i = 0; i < 16; ++i) p[i] = int8_t(a.v[i]);
 }
 
+// Sum of sixteen signed bytes.
+inline int32_t sum_bytes(const int8_t* p) {
+    int32_t sum = 0;
+    for (int i = 0; i < 16; ++i) sum += p[i];
+    return sum;
+}
+
 inline B load_b(const uint8_t* p) { return bytes([&](int i) { return p[i]; }); }
 inline void store_b(uint8_t* p, B a) { std::memcpy(p, a.v, sizeof a.v); }
 inline B low_nibbles(B a) { return bytes([&](int i) { return a.v[i] & 15; }); }
