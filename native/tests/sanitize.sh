@@ -15,9 +15,10 @@ esac
 runtime=
 for library in $libraries; do runtime+="$(gcc -print-file-name="$library") "; done
 
+# A report is written past Python, so pytest must not capture that file: --capture=sys.
 # Python itself never frees all it has, and is not compiled with a sanitizer: leaks and races are
 # looked for in our code and what it calls.
 export ASAN_OPTIONS=detect_leaks=0
 export TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1
 LD_PRELOAD=$runtime PYTHONPATH=build/sanitize-$kind/site "${PYTHON:-.venv/bin/python}" -m pytest \
-  -p no:cacheprovider tests/unit/kernels tests/unit/model/test_families.py "$@"
+  --capture=sys -p no:cacheprovider tests/unit/kernels tests/unit/model/test_families.py "$@"
