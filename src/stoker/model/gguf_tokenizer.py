@@ -1,12 +1,13 @@
-"""A folder's tokenizer in the terms of GGUF metadata. Byte-level BPE only."""
+"""A folder's tokenizer in the terms of GGUF metadata: byte-level BPE, or SentencePiece's."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stoker.errors import UnsupportedModel
+from stoker.model.gguf_sentencepiece import sentencepiece_entries
 from stoker.model.weights import gguf_writer as gguf
 
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
@@ -38,18 +39,10 @@ def tokenizer_entries(metadata: Mapping[str, Any], vocab_size: int) -> list[byte
 def _entries(metadata: Mapping[str, Any], vocab_size: int) -> list[bytes]:
     tokenizer = metadata["tokenizer.json"]
     config = metadata.get("tokenizer_config.json", {})
-    rule = splitting_rule(tokenizer.get("pre_tokenizer") or {})
     added = tokenizer.get("added_tokens") or []
     tokens, types = _tokens(tokenizer["model"]["vocab"], added, vocab_size)
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in
-              tokenizer["model"]["merges"]]  # fmt: skip
-    entries = [
-        gguf.text("tokenizer.ggml.model", "gpt2"),
-        gguf.text("tokenizer.ggml.pre", rule),
-        gguf.texts("tokenizer.ggml.tokens", tokens),
-        gguf.integers("tokenizer.ggml.token_type", types),
-        gguf.texts("tokenizer.ggml.merges", merges),
-    ]
+    falls_back = tokenizer["model"].get("byte_fallback")
+    entries = (sentencepiece_entries if falls_back else _byte_level)(tokenizer, tokens, types)
     index = {token: i for i, token in enumerate(tokens)}
     bos = index.get(_content(config.get("bos_token")))
     if bos is not None:
@@ -64,6 +57,20 @@ def _entries(metadata: Mapping[str, Any], vocab_size: int) -> list[bytes]:
     return entries
 
 
+def _byte_level(
+    tokenizer: Mapping[str, Any], tokens: Sequence[str], types: Sequence[int]
+) -> list[bytes]:
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in
+              tokenizer["model"]["merges"]]  # fmt: skip
+    return [
+        gguf.text("tokenizer.ggml.model", "gpt2"),
+        gguf.text("tokenizer.ggml.pre", splitting_rule(tokenizer.get("pre_tokenizer") or {})),
+        gguf.texts("tokenizer.ggml.tokens", tokens),
+        gguf.integers("tokenizer.ggml.token_type", types),
+        gguf.texts("tokenizer.ggml.merges", merges),
+    ]
+
+
 def splitting_rule(pre_tokenizer: Mapping[str, Any]) -> str:
     """The name GGUF has for how text is split before merging. Raises UnsupportedModel."""
     steps = pre_tokenizer.get("pretokenizers", [pre_tokenizer])
@@ -71,7 +78,7 @@ def splitting_rule(pre_tokenizer: Mapping[str, Any]) -> str:
     if found not in _RULES:
         raise UnsupportedModel(
             "the folder's tokenizer splits text in a way that has no name in GGUF files",
-            hint="Byte-level BPE as in Llama 3, Qwen, SmolLM and GPT-2 can be written.",
+            hint="BPE as in Llama, Qwen, Gemma, SmolLM and GPT-2 can be written.",
         )
     return _RULES[found]
 

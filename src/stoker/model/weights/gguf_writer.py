@@ -36,6 +36,10 @@ def texts(key: str, values: Sequence[str]) -> bytes:
     return _array(key, _STRING, len(values)) + b"".join(map(_string, values))
 
 
+def numbers(key: str, values: Sequence[float]) -> bytes:
+    return _array(key, _F32, len(values)) + struct.pack(f"<{len(values)}f", *values)
+
+
 def integers(key: str, values: Sequence[int]) -> bytes:
     return _array(key, _I32, len(values)) + struct.pack(f"<{len(values)}i", *values)
 
