@@ -61,7 +61,20 @@ bench: $(VENV)/.core  ## engine and server figures on this machine, as JSON unde
 	$(BIN)/stoker bench engine $(MODEL) --json build/bench/engine.json
 	$(BIN)/stoker bench serve --json build/bench/serve.json
 
-bench-peers-setup: .venv-peers/.installed  ## build llama-cpp-python from source for comparison
+PEERS := .venv-peers .venv-openvino .venv-vllm .venv-fidelity
+PEER_STAMPS := $(PEERS:%=%/.installed) build/peers/llama.cpp/bin/llama-server
+
+bench-peers-setup: install $(PEER_STAMPS)  ## the engines to compare with, each in an environment of its own
+	$(BIN)/python -m benchmarks.peers.weights
+
+# The packages as the index has them. torchvision comes in as a dependency and breaks on a torch
+# built without CUDA; no text model needs it.
+.venv-openvino/.installed .venv-vllm/.installed .venv-fidelity/.installed: .venv-%/.installed: \
+    benchmarks/requirements-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --requirement $<
+	.venv-$*/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
 
 .venv-peers/.installed: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv .venv-peers
@@ -69,8 +82,11 @@ bench-peers-setup: .venv-peers/.installed  ## build llama-cpp-python from source
 	  --no-binary llama-cpp-python -r benchmarks/requirements-peers.txt
 	@touch $@
 
-bench-peers: $(VENV)/.core .venv-peers/.installed  ## ours and llama.cpp in turn, into docs/performance.md
-	$(BIN)/python benchmarks/peers.py $(ARGS)
+build/peers/llama.cpp/bin/llama-server: .venv-peers/.installed  # from the same package's sources
+	benchmarks/peers/llama_server.sh .venv-peers/bin/python $(dir $(@D))
+
+bench-peers: $(VENV)/.core  ## every engine that is set up, in turn, into docs/performance.md
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 sanitize: $(VENV)/.sanitize  ## native tests under the address, undefined and thread sanitizers
 	native/tests/sanitize.sh address
@@ -90,5 +106,5 @@ size:  ## lines of code by folder
 	done
 
 clean:  ## everything that can be made again, the environment included
-	rm -rf $(VENV) .venv-peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache src/stoker/kernels/_native*.so

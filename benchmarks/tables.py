@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from peers.table import comparison, headline_rows
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGES = [ROOT / "README.md", ROOT / "docs" / "performance.md"]
@@ -29,32 +31,22 @@ def machine(report: dict) -> str:
 
 
 def peers() -> str:
-    """Every batch and rate, ours beside the peer's, with the range over the rounds."""
-    report = json.loads((RESULTS / "peers.json").read_text())
-    heads = ["model", "sequences", "what", "stoker", report["peer"], "ratio"]
-    rows = [
-        [model["model"], str(mine["batch"]), what, spread(mine[rate]), spread(other[rate]),
-         f"{mine[rate]['median'] / other[rate]['median']:.2f}"]
-        for model in report["models"]
-        for mine, other in zip(model["stoker"], model["llama.cpp"], strict=True)
-        for what, rate in (("prefill", "prefill_tokens_per_second"),
-                           ("decode", "decode_tokens_per_second"),
-                           ("overall", "overall_tokens_per_second"))
-    ]  # fmt: skip
-    note = (
-        f"Tokens a second: median of {report['rounds']} rounds in turn (lowest to highest), "
-        f"{report['threads']} threads, 128-token prompts, 128 new tokens, greedy. "
-        f"Overall counts new tokens over the whole time, prefill included. {machine(report)}.\n\n"
-    )
-    return note + table(heads, rows)
-
-
-def spread(rate: dict) -> str:
-    return f"{rate['median']:.0f} ({rate['lowest']:.0f}-{rate['highest']:.0f})"
+    """Every row of the comparison with the other engines."""
+    report = json.loads((RESULTS / "comparison.json").read_text())
+    return comparison(report, machine(report))
 
 
 def headline() -> str:
-    """Overall output rates alone, for the README."""
+    """Ours beside the best of the others, for the README."""
+    if not (RESULTS / "comparison.json").exists():
+        return earlier_headline()
+    report = json.loads((RESULTS / "comparison.json").read_text())
+    heads = ["model", "tokens a second", "stoker", "llama.cpp", "best other engine"]
+    return table(heads, headline_rows(report)) + f"\n{machine(report)}.\n"
+
+
+def earlier_headline() -> str:
+    """Overall output rates beside llama.cpp alone, until the whole comparison is measured."""
     report = json.loads((RESULTS / "peers.json").read_text())
     rate = "overall_tokens_per_second"
     rows = [
