@@ -16,6 +16,7 @@ from stoker.errors import ModelFileError
 from stoker.model.families.family import canonical_names
 from stoker.model.fields import Fields
 from stoker.model.load import Model
+from stoker.model.multimodal import OTHER_PARTS, stored_names, text_config
 from stoker.model.pickled import SAFE_FORMATS, refuse_pickled
 from stoker.model.registry import find_family
 from stoker.model.weights.interface import TensorInfo
@@ -39,16 +40,6 @@ class FolderWeights:
         self._home = {name: file for file in files for name in file.tensors}
         self._names = names
 
-    def stored(self) -> dict[str, TensorInfo]:
-        """Every tensor under the name it has in its shard. Raises ModelFileError for one in two."""
-        found: dict[str, TensorInfo] = {}
-        for file in self._files:
-            repeated = found.keys() & file.tensors.keys()
-            if repeated:
-                raise ModelFileError(file.path, f"tensor '{min(repeated)}' is in two shards")
-            found |= file.tensors
-        return found
-
     def names(self) -> Iterator[str]:
         return iter(self._names)
 
@@ -68,31 +59,40 @@ class FolderWeights:
 
 def open_folder(path: Path) -> Model:
     """Raises ModelFileError or UnsupportedModel."""
-    values = read_json(path / "config.json")
-    config = Fields(path / "config.json", values)
+    config = Fields(path / "config.json", read_json(path / "config.json"))
     family = find_family(config.text("model_type"))
-    spec = family.from_config(config)
-    names = canonical_names(spec, family.hugging_face_names)
-    weights = FolderWeights(_open_shards(path), names)
-    try:
-        tensors = weights.stored()
+    spec = family.from_config(text_config(config))
+    wanted = canonical_names(spec, family.hugging_face_names)
+    with contextlib.ExitStack() as opened:
+        files = _open_shards(path, opened)
+        tensors = _stored(files)
+        stored = stored_names(path, tensors)
+        names = {canonical: stored.get(name, name) for canonical, name in wanted.items()}
         ignored = [name for name in tensors if name.endswith(_IGNORED)]
         check_shapes(path, spec, names, tensors, ignore=ignored)
-        return Model(path, spec, weights, _metadata(path))
-    except BaseException:
-        weights.close()
-        raise
-
-
-def _open_shards(path: Path) -> list[SafetensorsFile]:
-    with contextlib.ExitStack() as opened:
-        files = []
-        for shard in _shards(path):
-            file = SafetensorsFile.open(shard)
-            opened.callback(file.close)
-            files.append(file)
+        model = Model(path, spec, FolderWeights(files, names), _metadata(path))
         opened.pop_all()
+    return model
+
+
+def _open_shards(path: Path, opened: contextlib.ExitStack) -> list[SafetensorsFile]:
+    files = []
+    for shard in _shards(path):
+        file = SafetensorsFile.open(shard, ignore=OTHER_PARTS)
+        opened.callback(file.close)
+        files.append(file)
     return files
+
+
+def _stored(files: list[SafetensorsFile]) -> dict[str, TensorInfo]:
+    """Every tensor under the name it has in its shard. Raises ModelFileError for one in two."""
+    found: dict[str, TensorInfo] = {}
+    for file in files:
+        repeated = found.keys() & file.tensors.keys()
+        if repeated:
+            raise ModelFileError(file.path, f"tensor '{min(repeated)}' is in two shards")
+        found |= file.tensors
+    return found
 
 
 def _shards(path: Path) -> list[Path]:

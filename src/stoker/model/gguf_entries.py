@@ -7,6 +7,7 @@ from stoker.model.families import rope
 from stoker.model.families.gemma import PATTERN, every
 from stoker.model.fields import Fields
 from stoker.model.load import Model
+from stoker.model.multimodal import text_config
 from stoker.model.weights import gguf_writer as gguf
 
 ARCHITECTURES = {"mistral": "llama", "gemma3_text": "gemma3"}
@@ -25,7 +26,7 @@ def shape_entries(model: Model) -> list[bytes]:
         PATTERN, spec.num_layers
     ):
         raise UnsupportedModel("GGUF files of gemma3 cannot state which layers have a window")
-    config = Fields(model.path / "config.json", model.metadata["config.json"])
+    config = _config(model)
     counts = {
         "context_length": spec.max_context,
         "embedding_length": spec.hidden_size,
@@ -50,9 +51,13 @@ def shape_entries(model: Model) -> list[bytes]:
     ]
 
 
+def _config(model: Model) -> Fields:
+    return text_config(Fields(model.path / "config.json", model.metadata["config.json"]))
+
+
 def rope_factors(model: Model) -> list[float]:
     """What Llama 3's scaling divides each frequency by; empty for any other scaling."""
-    config = Fields(model.path / "config.json", model.metadata["config.json"])
+    config = _config(model)
     scaling = _scaling(config)
     if scaling is None or _kind(scaling) != "llama3":
         return []

@@ -9,6 +9,7 @@ from stoker.model.spec import Activation, DecoderSpec, LayerSpec, RopeSpec, Rope
 
 LOCAL_BASE = 10_000.0
 MAX_LAYERS = 1024
+MAX_CONTEXT = 131_072
 PATTERN = 6
 """Every sixth layer sees everything; the others see a window and use the local rope base."""
 
@@ -72,28 +73,29 @@ def _from_gguf(model: GgufModel) -> DecoderSpec:
 
 
 def _from_config(config: Fields) -> DecoderSpec:
-    hidden = config.integer("hidden_size")
+    """Published files leave out what equals the family's defaults."""
+    hidden = config.integer("hidden_size", 2304)
     dim = config.integer("head_dim", 256, most=rope.MAX_HEAD)
     rope.dimensions(config, "head_dim", dim)
     everywhere, nearby = _ropes(config, dim)
     return DecoderSpec(
         family="gemma3",
-        vocab_size=config.integer("vocab_size"),
+        vocab_size=config.integer("vocab_size", 262_208),
         hidden_size=hidden,
-        feed_forward_size=config.integer("intermediate_size"),
-        num_heads=config.integer("num_attention_heads"),
-        num_kv_heads=config.integer("num_key_value_heads"),
+        feed_forward_size=config.integer("intermediate_size", 9216),
+        num_heads=config.integer("num_attention_heads", 8),
+        num_kv_heads=config.integer("num_key_value_heads", 4),
         head_dim=dim,
         layers=_layers(
             _sees_all(config),
             everywhere,
             nearby,
-            config.integer("sliding_window", 512),
+            config.integer("sliding_window", 4096),
         ),
-        max_context=config.integer("max_position_embeddings"),
+        max_context=config.integer("max_position_embeddings", MAX_CONTEXT),
         norm_eps=config.number("rms_norm_eps", 1e-6),
         norm_offset=1.0,
-        attention_scale=config.number("query_pre_attn_scalar", float(dim)) ** -0.5,
+        attention_scale=config.number("query_pre_attn_scalar", 256.0) ** -0.5,
         qk_norm=True,
         post_norms=True,
         activation=Activation.GELU_TANH,
@@ -103,7 +105,7 @@ def _from_config(config: Fields) -> DecoderSpec:
 
 
 def _sees_all(config: Fields) -> list[bool]:
-    count = config.integer("num_hidden_layers", most=MAX_LAYERS)
+    count = config.integer("num_hidden_layers", 26, most=MAX_LAYERS)
     if not config.has("layer_types"):
         return every(config.integer("sliding_window_pattern", PATTERN), count)
     kinds = config.texts("layer_types", [])
@@ -124,10 +126,11 @@ def _ropes(config: Fields, dim: int) -> tuple[RopeSpec, RopeSpec]:
         else rope.base_of(config, "rope_local_base_freq", LOCAL_BASE)
     )
     nearby = rope.rope(RopeStyle.HALVES, dim, rope.frequencies(local_base, dim))
-    if full is None:
-        return rope.from_config(config, RopeStyle.HALVES, dim, base), nearby
-    context = config.integer("max_position_embeddings")
-    return rope.from_scaling(full, RopeStyle.HALVES, dim, base, context), nearby
+    scaling = full or config.section("rope_scaling") or newer
+    if scaling is None:
+        return rope.rope(RopeStyle.HALVES, dim, rope.frequencies(base, dim)), nearby
+    context = config.integer("max_position_embeddings", MAX_CONTEXT)
+    return rope.from_scaling(scaling, RopeStyle.HALVES, dim, base, context), nearby
 
 
 GEMMA3 = Family("gemma3", _from_gguf, _from_config, GGUF_NAMES, _NAMES)

@@ -26,17 +26,18 @@ class SafetensorsFile(StoredTensors):
     """An open, checked file."""
 
     @classmethod
-    def open(cls, path: Path) -> SafetensorsFile:
-        """Raises ModelFileError for any defect."""
+    def open(cls, path: Path, ignore: tuple[str, ...] = ()) -> SafetensorsFile:
+        """Tensors whose names begin with one of `ignore` are left out, whatever their type and
+        shape. Raises ModelFileError for any defect of the others."""
         file = ModelFile(path)
         try:
-            return cls(file, _read_header(file))
+            return cls(file, _read_header(file, ignore))
         except BaseException:
             file.close()
             raise
 
 
-def _read_header(file: ModelFile) -> dict[str, Extent]:
+def _read_header(file: ModelFile, ignore: tuple[str, ...]) -> dict[str, Extent]:
     length = int.from_bytes(file.read(0, 8, "its header"), "little")
     if not 2 <= length <= min(MAX_HEADER_BYTES, file.size - 8):
         raise ModelFileError(file.path, "its header is longer than the file or the limit")
@@ -45,7 +46,7 @@ def _read_header(file: ModelFile) -> dict[str, Extent]:
     extents = {
         name: _extent(file.path, name, record, start, file.size - start)
         for name, record in header.items()
-        if name != "__metadata__"
+        if name != "__metadata__" and not name.startswith(ignore)
     }
     _check_overlap(file.path, extents)
     return extents
