@@ -100,6 +100,8 @@ class TextAssembler:
 
     def _released(self, *, everything: bool, cut: bool) -> tuple[TokenLogprobs, ...]:
         """Log probabilities follow their text: none is shown of a token that a stop removed."""
+        if not self._withheld:
+            return ()
         ready = []
         while self._withheld:
             first, last, logprob = self._withheld[0]

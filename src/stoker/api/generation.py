@@ -45,12 +45,7 @@ class Generator:
 
         Closing it cancels every sequence. Raises CapacityError, ServingError, RequestError.
         """
-        return self._one(choices[0]) if len(choices) == 1 else self._many(choices)
-
-    async def _one(self, choice: Choice) -> AsyncGenerator[list[TextDelta], None]:
-        async with aclosing(self._sequence(choice)) as deltas:
-            async for delta in deltas:
-                yield [delta]
+        return self._sequence(choices[0]) if len(choices) == 1 else self._many(choices)
 
     async def _many(self, choices: Sequence[Choice]) -> AsyncGenerator[list[TextDelta], None]:
         """Whatever is ready together is delivered together."""
@@ -72,13 +67,14 @@ class Generator:
 
     async def _pump(self, choice: Choice, queue: asyncio.Queue[TextDelta | BaseException]) -> None:
         try:
-            async with aclosing(self._sequence(choice)) as deltas:
-                async for delta in deltas:
+            async with aclosing(self._sequence(choice)) as batches:
+                async for (delta,) in batches:
                     await queue.put(delta)
         except Exception as error:
             await queue.put(error)
 
-    async def _sequence(self, choice: Choice) -> AsyncGenerator[TextDelta, None]:
+    async def _sequence(self, choice: Choice) -> AsyncGenerator[list[TextDelta], None]:
+        """Batches of one: the deltas of this choice alone."""
         sampling = choice.request.sampling
         assembler = TextAssembler(self._tokenizer, choice.index, choice.stops, sampling.min_tokens)
         submitted = cast("AsyncGenerator[TokenDelta, None]", self._backend.submit(choice.request))
@@ -91,7 +87,7 @@ class Generator:
                     assembled = assembler.push(delta)
                     if assembled.finish_reason is not None:
                         timing.ended(self._clock.monotonic(), assembled.finish_reason)
-                    yield _without_output(assembled) if choice.prompt_only else assembled
+                    yield [_without_output(assembled) if choice.prompt_only else assembled]
                     if assembled.finish_reason is not None:
                         return
         finally:

@@ -37,7 +37,8 @@ class EventStream:
 
     async def write(self, events: bytes) -> None:
         self._writing = True
-        await self._start()
+        if not self._exchange.started:
+            await self._start()
         await self._exchange.write(events)
         self._writing = False
         self._written = time.monotonic()
@@ -45,7 +46,8 @@ class EventStream:
     async def finish(self, events: bytes) -> None:
         """The last events, end marker included."""
         self._writing = True
-        await self._start()
+        if not self._exchange.started:
+            await self._start()
         await self._exchange.finish(events)
 
     async def fail(self, error: StokerError) -> None:
@@ -62,8 +64,7 @@ class EventStream:
         return self._silence
 
     async def _start(self) -> None:
-        if not self._exchange.started:
-            await self._exchange.start(200, list(_HEADERS))
+        await self._exchange.start(200, list(_HEADERS))
 
 
 def event(value: msgspec.Struct) -> bytes:

@@ -98,7 +98,7 @@ class Tokenizer:
     def decode_bytes(self, tokens: Iterable[TokenId], *, skip_control: bool = True) -> bytes:
         hidden = self.vocabulary.control_token_ids if skip_control else frozenset()
         table = self.vocabulary.token_bytes
-        return b"".join(table[token] for token in tokens if token not in hidden)
+        return b"".join([table[token] for token in tokens if token not in hidden])
 
     def decode(self, tokens: Iterable[TokenId], *, skip_control: bool = True) -> str:
         """The text of whole prompts and answers; U+FFFD for bytes that are no character.

@@ -51,6 +51,7 @@ class ChatShape:
         }
         self._head = b"data: " + one_line(msgspec.json.encode(head))[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if with_usage else b"]}\n\n"
+        self._plain_end = b'},"logprobs":null,"finish_reason":null}' + self._tail
         self._content = [
             self._head + b'{"index":%d,"delta":{"content":' % index for index in range(num_choices)
         ]
@@ -58,10 +59,7 @@ class ChatShape:
     # --- streamed ---------------------------------------------------------------------------
 
     def opening(self) -> bytes:
-        return b"".join(
-            head + b'"","role":"assistant"},"logprobs":null,"finish_reason":null}' + self._tail
-            for head in self._content
-        )
+        return b"".join(head + b'"","role":"assistant"' + self._plain_end for head in self._content)
 
     def events(self, batch: Sequence[TextDelta]) -> bytes:
         return b"".join(
@@ -76,6 +74,8 @@ class ChatShape:
         return self._head + b'],"usage":' + msgspec.json.encode(usage) + b"}\n\n"
 
     def _text(self, delta: TextDelta) -> bytes:
+        if not self._with_logprobs:
+            return self._content[delta.index] + json_text(delta.text) + self._plain_end
         logprobs = one_line(msgspec.json.encode(self._logprobs(delta.logprobs)))
         return b"".join(
             (
