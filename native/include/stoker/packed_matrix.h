@@ -33,6 +33,8 @@ struct CodecTraits {
     int scale_bytes;  // per group and tile
     int offset;       // subtracted from every quant
     bool dense;
+
+    STOKER_INLINE constexpr int bits() const { return quant_bytes / 64; }  // of quantised codecs
 };
 
 STOKER_INLINE constexpr CodecTraits codec_traits(Codec codec) {

@@ -16,7 +16,7 @@ struct GroupWeights {
     F minimum;  // U6: scale of the second 16 columns
 };
 
-inline void read_nibbles(const uint8_t* record, B* w) {
+STOKER_INLINE void read_nibbles(const uint8_t* record, B* w) {
     for (int j = 0; j < 4; ++j) {
         const B packed = load_b(record + 64 * j);
         w[j] = low_nibbles(packed);
@@ -25,13 +25,13 @@ inline void read_nibbles(const uint8_t* record, B* w) {
 }
 
 template <int... j>
-inline void merge_fifth_bits(const uint8_t* record, B* w) {
+STOKER_INLINE void merge_fifth_bits(const uint8_t* record, B* w) {
     const B plane = load_b(record + 256);
     ((w[j] = merge_plane<4 - j>(w[j], plane, 16)), ...);
 }
 
 template <int... j>
-inline void merge_sixth_bits(const uint8_t* record, B* w) {
+STOKER_INLINE void merge_sixth_bits(const uint8_t* record, B* w) {
     const B planes[2] = {load_b(record + 256), load_b(record + 320)};
     ((w[j] = merge_plane<4 - 2 * (j % 4)>(w[j], planes[j / 4], 48)), ...);
 }
@@ -41,7 +41,7 @@ struct Reader {
     static constexpr CodecTraits traits = codec_traits(codec);
     static constexpr bool has_second = traits.scale_bytes == 64;
 
-    static GroupWeights read(const uint8_t* quants, const uint8_t* scales, int g) {
+    STOKER_INLINE static GroupWeights read(const uint8_t* quants, const uint8_t* scales, int g) {
         const uint8_t* record = quants + size_t(g) * traits.quant_bytes;
         GroupWeights w;
         if constexpr (codec == Codec::U8) {
@@ -62,12 +62,6 @@ struct Reader {
     }
 };
 
-inline int32_t four_activations(const int8_t* q) {
-    int32_t value;
-    __builtin_memcpy(&value, q, 4);
-    return value;
-}
-
 // A group of one activation row.
 struct GroupActivations {
     const int8_t* quants;
@@ -76,36 +70,20 @@ struct GroupActivations {
     float scaled_sum;
 };
 
-// What takes the codec's offset off a dot product, given the sum of its activations.
-template <Codec codec>
-inline I start(int32_t activation_sum) {
-    if constexpr (codec == Codec::U8) return wide_start(activation_sum);
-    return splat_int(-codec_traits(codec).offset * activation_sum);
-}
-
-template <Codec codec>
-inline I product(I sum, B weights, int32_t activations) {
-    if constexpr (codec == Codec::U8) return wide_dot(sum, weights, activations);
-    return dot(sum, weights, activations);
-}
-
 // Adds a group's contribution to the accumulator.
 template <Codec codec>
-inline F accumulate(F sum, const GroupWeights& w, const GroupActivations& in) {
+STOKER_INLINE F accumulate(F sum, const GroupWeights& w, const GroupActivations& in) {
+    constexpr int bits = codec_traits(codec).bits(), offset = codec_traits(codec).offset;
     const F activation_scale = splat(in.scale);
     if constexpr (codec == Codec::U6) {
-        I first = start<codec>(in.sums[0]), second = start<codec>(in.sums[1]);
-        for (int j = 0; j < 4; ++j) first = dot(first, w.quants[j], four_activations(in.quants + 4 * j));
-        for (int j = 4; j < 8; ++j) second = dot(second, w.quants[j], four_activations(in.quants + 4 * j));
+        const I first = dot_sixteen<bits>(dot_start<bits>(offset * in.sums[0]), w.quants, in.quants);
+        const I second = dot_sixteen<bits>(dot_start<bits>(offset * in.sums[1]), w.quants + 4, in.quants + 16);
         sum = fma(to_float(first) * w.scale, activation_scale, sum);
         return fma(to_float(second) * w.minimum, activation_scale, sum);
     } else {
         // Two chains: one would leave the multipliers waiting for its own last result.
-        I first = start<codec>(in.sums[0] + in.sums[1]), second = splat_int(0);
-        for (int j = 0; j < 4; ++j) {
-            first = product<codec>(first, w.quants[j], four_activations(in.quants + 4 * j));
-            second = product<codec>(second, w.quants[j + 4], four_activations(in.quants + 4 * j + 16));
-        }
+        const I first = dot_sixteen<bits>(dot_start<bits>(offset * (in.sums[0] + in.sums[1])), w.quants, in.quants);
+        const I second = dot_sixteen<bits>(splat_int(0), w.quants + 4, in.quants + 16);
         const I total = first + second;
         sum = fma(to_float(total) * w.scale, activation_scale, sum);
         if constexpr (Reader<codec>::has_second) sum = fma(w.minimum, splat(in.scaled_sum), sum);
@@ -139,7 +117,7 @@ inline constexpr size_t kPrefetchBytes = 8192;
 
 template <Codec codec>
 struct FromMemory {
-    static GroupWeights read(const uint8_t* quants, const uint8_t* scales, int g) {
+    STOKER_INLINE static GroupWeights read(const uint8_t* quants, const uint8_t* scales, int g) {
         constexpr CodecTraits traits = codec_traits(codec);
         const uint8_t* record = quants + kPrefetchBytes + size_t(g) * traits.quant_bytes;
         for (int line = 0; line < traits.quant_bytes; line += 64) prefetch(record + line);
