@@ -1,13 +1,15 @@
 """Every row of the comparison, ours and each peer in turn, into docs/performance.md.
 
 python -m benchmarks.peers [--rounds 5] [--rows decode1,prefill] [--peers stoker,llama]
-`make bench-peers-setup` first. One round of everything takes about ten minutes.
+`make bench-peers-setup` first. On two quiet cores a
+round of everything takes about a quarter of an hour, starting the peers ten minutes more.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,7 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every peer is ended
     asked = parsed()
     peers: list[Peer] = [peer for peer in PEERS if peer.name in asked.peers and peer.installed]
     report = {

@@ -63,7 +63,7 @@ class Peer:
         return [*command, "--vocabulary", str(setting.vocabulary)]
 
     def environment(self, setting: Setting) -> dict[str, str]:
-        found = {"OMP_NUM_THREADS": str(setting.threads), "HF_HUB_OFFLINE": "1"}
+        found = {"HF_HUB_OFFLINE": "1"}
         found |= {
             key: value.format(last=setting.threads - 1) for key, value in self.variables.items()
         }

@@ -17,6 +17,7 @@ from benchmarks.peers.load import open_load
 from benchmarks.peers.process import PeerProcess
 from benchmarks.peers.rows import ENGINE_ROWS, LOAD_ROWS, READY, Sizes
 from stoker.bench.workload import Workload
+from stoker.errors import StokerError
 
 NO_CLIENTS = "answers one batch at a time, no server"
 
@@ -134,7 +135,7 @@ class Series:
         """A peer that fails loses these rows and no others; the reason is kept."""
         try:
             yield
-        except (RowFailed, OSError, TimeoutError, ExceptionGroup) as error:
+        except (RowFailed, StokerError, OSError, ValueError, ExceptionGroup) as error:
             reason = str(error) or type(error).__name__
             print(f"{self.setting.model} {peer.name}: {', '.join(rows)}: {reason}", flush=True)
             self.remarks[peer.name] |= dict.fromkeys(rows, reason)
