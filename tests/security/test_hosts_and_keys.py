@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from stoker.api.gates import OPEN_PATHS, check_exposure
+from stoker.api.gates import OPEN_PATHS
 from stoker.api.progress import Progress
 from stoker.api.routes import operations
+from stoker.config.load import check_exposure
 from stoker.config.schema import ServerSection
 from stoker.errors import ConfigError
 from tests.support.server import RunningServer, local_server
@@ -161,7 +162,7 @@ def test_keys_are_compared_by_digest_in_constant_time() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "models.example"])
 def test_other_machines_are_served_only_with_a_key(host: str) -> None:
-    with pytest.raises(ConfigError, match="no API key is set"):
+    with pytest.raises(ConfigError, match="needs an API key"):
         check_exposure(ServerSection(host=host))
     check_exposure(ServerSection(host=host, api_key=KEY))
 

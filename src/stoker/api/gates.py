@@ -10,7 +10,6 @@ import re
 from stoker.api.exchange import Exchange
 from stoker.config.schema import ServerSection
 from stoker.errors import (
-    ConfigError,
     InvalidApiKey,
     InvalidRequest,
     MisdirectedHost,
@@ -90,22 +89,3 @@ class KeyGate:
 
 def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
-
-
-def check_exposure(server: ServerSection) -> None:
-    """Refuses to serve other machines without a key. Raises ConfigError."""
-    if server.api_key is None and not _is_loopback(server.host):
-        raise ConfigError(
-            f"server.host {server.host} can be reached from other machines, and no API key is set",
-            param="server.api_key",
-            hint="Set server.api_key, or listen on 127.0.0.1.",
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -18,8 +18,8 @@ from typing import Any
 import uvicorn
 
 from stoker.api.app import Application
-from stoker.api.gates import check_exposure
 from stoker.api.protocol import LimitedProtocol
+from stoker.config.load import check_exposure
 from stoker.config.schema import ServerSection
 from stoker.engine.interface import EngineState
 from stoker.errors import SetupError

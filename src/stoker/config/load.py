@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stoker.config import environment, file
-from stoker.config.schema import Config
+from stoker.config.schema import Config, ServerSection
 from stoker.config.setting import Setting, fields, nearest, sections
 from stoker.config.value import read
 from stoker.errors import ConfigError
@@ -68,12 +68,7 @@ def _unknown(setting: Setting) -> ConfigError:
 def check(config: Config) -> None:
     """Refuses combinations that are each valid alone but unsafe or impossible together."""
     server, engine = config.server, config.engine
-    if server.api_key is None and not is_loopback(server.host):
-        raise ConfigError(
-            f"listening on {server.host} needs an API key",
-            param="server.api_key",
-            hint="Set STOKER_API_KEY, or listen on 127.0.0.1.",
-        )
+    check_exposure(server)
     if server.api_key is not None and not server.api_key.strip():
         raise ConfigError("server.api_key is empty", param="server.api_key")
     if engine.max_step_tokens < engine.max_running:
@@ -82,6 +77,16 @@ def check(config: Config) -> None:
             f"({engine.max_step_tokens} < {engine.max_running})",
             param="engine.max_step_tokens",
             hint="Every running sequence needs one token of a step.",
+        )
+
+
+def check_exposure(server: ServerSection) -> None:
+    """Refuses to serve other machines without a key. Raises ConfigError."""
+    if server.api_key is None and not is_loopback(server.host):
+        raise ConfigError(
+            f"listening on {server.host} needs an API key",
+            param="server.api_key",
+            hint="Set STOKER_API_KEY, or listen on 127.0.0.1.",
         )
 
 
