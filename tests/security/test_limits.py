@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -113,18 +114,18 @@ def test_health_answers_fast_while_long_prompts_are_tokenised(server: RunningSer
     senders = [server.connect() for _ in range(3)]
     for sender in senders:
         sender.sendall(request(long, b"Connection: close"))
-    times = []
-    for _ in range(100):
+    answered = 0
+    while not select.select(senders, [], [], 0)[0]:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-        started = time.perf_counter()
         connection.request("GET", "/health/live")
         assert connection.getresponse().status == 200
-        times.append(time.perf_counter() - started)
         connection.close()
+        answered += 1
     for sender in senders:
         assert statuses(read_all(sender)) == [400]
         sender.close()
-    assert sorted(times)[97] < 0.2
+    # A loop that tokenises itself answers once or twice between two prompts.
+    assert answered >= 10
 
 
 @pytest.mark.parametrize("steps", [0, 3])
