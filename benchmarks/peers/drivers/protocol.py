@@ -51,7 +51,7 @@ def arguments() -> argparse.Namespace:
 
 def random_prompts(vocabulary: int, batch: int, length: int, seed: int) -> list[list[int]]:
     """The same ids for every peer: no text, so that no cache or tokenizer takes part."""
-    source = random.Random(seed)
+    source = random.Random(f"{seed} {batch} {length}")
     tokens = range(LOWEST_TOKEN, vocabulary)
     return [source.choices(tokens, k=length) for _ in range(batch)]
 
