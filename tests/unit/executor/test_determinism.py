@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from stoker.core.ids import RequestId
@@ -18,15 +19,16 @@ from tests.support.models import model_path
 
 pytestmark = pytest.mark.model
 OUTPUT = 12
+COUNT = 64
 
 
 def requests(vocab: int = 30_000) -> list[Request]:
-    """Sixteen prompts of 1 to 120 tokens, half of them sharing their first 64 tokens, greedy and
+    """Sixty-four prompts of 1 to 110 tokens, half of them sharing their first 64 tokens, greedy and
     sampled, with and without penalties."""
     shared = tuple((i * 7919 + 13) % vocab for i in range(64))
     made = []
-    for i in range(16):
-        own = tuple((i * 104_729 + k * 31) % vocab for k in range(1 + i * 3))
+    for i in range(COUNT):
+        own = tuple((i * 104_729 + k * 31) % vocab for k in range(1 + i % 16 * 3))
         sampling = SamplingParams(
             max_tokens=OUTPUT,
             temperature=0.0 if i % 3 == 0 else 0.9,
@@ -47,7 +49,7 @@ def requests(vocab: int = 30_000) -> list[Request]:
 @pytest.fixture(scope="module", params=["smollm2:135m", "gemma3:270m"])
 def executor(request: pytest.FixtureRequest) -> Iterator[NativeExecutor]:
     model = open_model(model_path(request.param))
-    options = NativeOptions(threads=2, kv_bytes=256 << 20, max_context=1024)
+    options = NativeOptions(threads=2, kv_bytes=256 << 20, max_context=2304)
     built = NativeExecutor(model, options)
     built.load()
     yield built
@@ -83,7 +85,7 @@ def run(
     outcomes = driver.run()
     run.preemptions = driver.scheduler.counters.preemptions  # type: ignore[attr-defined]
     run.hits = driver.scheduler.counters.prefix_hits  # type: ignore[attr-defined]
-    return [_comparable(outcomes[RequestId(str(i))]) for i in range(16) if str(i) in outcomes]
+    return [_comparable(outcomes[RequestId(str(i))]) for i in range(COUNT) if str(i) in outcomes]
 
 
 def _comparable(outcome: Outcome) -> tuple:
@@ -94,11 +96,11 @@ def _comparable(outcome: Outcome) -> tuple:
 
 @pytest.fixture(scope="module")
 def alone(executor: NativeExecutor) -> list[tuple]:
-    return [run(executor, [request], prefix_cache=False)[0] for request in requests()]
+    return [run(executor, [request], blocks=20, prefix_cache=False)[0] for request in requests()]
 
 
 def test_together_equals_alone(executor: NativeExecutor, alone: list[tuple]) -> None:
-    assert run(executor, requests(), prefix_cache=False) == alone
+    assert run(executor, requests(), blocks=600, prefix_cache=False) == alone
 
 
 def test_any_order_equals_alone(executor: NativeExecutor, alone: list[tuple]) -> None:
@@ -120,14 +122,12 @@ def test_cached_equals_computed(executor: NativeExecutor, alone: list[tuple]) ->
 
 
 def test_resumed_equals_uninterrupted(executor: NativeExecutor, alone: list[tuple]) -> None:
-    import msgspec
-
     cut = [
         msgspec.structs.replace(request, output_token_ids=alone[i][0][: i % OUTPUT])
         for i, request in enumerate(requests())
     ]
     rest = run(executor, cut)
-    assert [tokens for tokens, _ in rest] == [alone[i][0][i % OUTPUT :] for i in range(16)]
+    assert [tokens for tokens, _ in rest] == [alone[i][0][i % OUTPUT :] for i in range(COUNT)]
 
 
 def test_another_executor_and_thread_count_gives_the_same(
@@ -138,6 +138,16 @@ def test_another_executor_and_thread_count_gives_the_same(
     other = NativeExecutor(open_model(path), options)
     blocks = other.load().num_blocks
     assert run(other, requests(), blocks=min(blocks, 100)) == alone
+    other.close()
+
+
+def test_a_long_context_is_shared_out_without_a_trace(executor: NativeExecutor) -> None:
+    """Attention over it is cut into pieces for two threads, and not for one."""
+    long = msgspec.structs.replace(requests()[1], prompt_token_ids=tuple(range(300, 2400)))
+    options = NativeOptions(threads=1, kv_bytes=128 << 20, max_context=2304)
+    other = NativeExecutor(open_model(executor.model_path), options)
+    other.load()
+    assert run(other, [long], blocks=160) == run(executor, [long], blocks=160)
     other.close()
 
 
