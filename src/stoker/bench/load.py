@@ -47,7 +47,9 @@ class LoadGenerator:
         """All requests of the workload, in the order they ended."""
         timings: list[Timing] = []
         prompts = workload.prompts()
-        connector = aiohttp.TCPConnector(limit=0)
+        # One connection a request: some servers close theirs after a stream without saying so,
+        # and the next request on it would be lost.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
         async with aiohttp.ClientSession(
             connector=connector,
             headers=self._headers,
