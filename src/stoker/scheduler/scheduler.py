@@ -135,7 +135,9 @@ class Scheduler:
     def plan(self, now: float) -> StepPlan | None:
         """The next step, or None when there is nothing to compute."""
         decoding = [sequence for sequence in self.running if sequence.decoding]
-        left = self.budget.prompt_tokens(len(decoding), sum(len(s.tokens) for s in decoding))
+        prompts = len(self.running) - len(decoding) + len(self._queue)
+        context = sum(len(sequence.tokens) for sequence in decoding)
+        left = self.budget.prompt_tokens(prompts, len(decoding), context)
         slices: list[SequenceSlice] = []
         preempted = self.counters.preemptions
         position = 0

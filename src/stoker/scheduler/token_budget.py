@@ -1,9 +1,10 @@
-"""How many prompt tokens a step may take without making running streams wait too long.
+"""How many prompt tokens fit into a step beside the sequences that are decoding.
 
-The budget is time. The cost of a step is fitted online as a + b·tokens + c·kv_tokens, and the
-prompt slice is what still fits into the inter-token target. With nothing decoding there is nobody
-to keep waiting, and a step may be long; but never so long that arrivals, cancellations and the
-watchdog wait for it.
+The budget is time. The cost of a step is fitted online as a + b·tokens + c·kv_tokens. Beside
+streams, prompts get the share of a step that their number gives them: with as many prompts as
+streams a step takes twice as long as without, and never much longer than the inter-token target.
+With nothing decoding there is nobody to keep waiting, and a step may be long; but never so long
+that arrivals, cancellations and the watchdog wait for it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from stoker.scheduler.plan import StepPlan
 
 FORGETTING = 0.98
 MIN_OBSERVATIONS = 6
-SMALLEST_SLICE = 16
+SMALLEST_SLICE = 8
 FIRST_SLICE = 32
 """Before anything is known: machines differ by a factor of a thousand."""
 EARLY_SLICE = 256
@@ -24,22 +25,29 @@ SLOWEST_TOKEN = 0.1
 
 
 class StepCost:
-    """Least squares with exponential forgetting over (1, tokens, kv_tokens) → seconds."""
+    """Least squares with exponential forgetting over (1, tokens, kv_tokens) → seconds.
+
+    Steps with prompts and steps without are forgotten apart: after a thousand steps of pure
+    decoding, which are all alike, it is still known what a prompt token costs.
+    """
 
     def __init__(self) -> None:
-        self._moments = [[0.0] * 4 for _ in range(3)]
+        self._moments = {has_prompt: _zero_moments() for has_prompt in (False, True)}
         self._tokens = 0
         self._seconds = 0.0
+        self._coefficients: tuple[float, float, float] | None = None
         self.observations = 0
 
-    def observe(self, tokens: int, kv_tokens: int, seconds: float) -> None:
+    def observe(self, tokens: int, kv_tokens: int, seconds: float, *, has_prompt: bool) -> None:
         # Scaled so that the three columns are of like size.
         row = (1.0, tokens / 256.0, kv_tokens / 65536.0, seconds)
+        moments = self._moments[has_prompt]
         for i in range(3):
             for j in range(4):
-                self._moments[i][j] = self._moments[i][j] * FORGETTING + row[i] * row[j]
+                moments[i][j] = moments[i][j] * FORGETTING + row[i] * row[j]
         self._tokens += tokens
         self._seconds += seconds
+        self._coefficients = None
         self.observations += 1
 
     @property
@@ -49,11 +57,21 @@ class StepCost:
 
     def coefficients(self) -> tuple[float, float, float]:
         """a, b and c in seconds, none negative. A small ridge keeps the system solvable."""
-        system = [list(row) for row in self._moments]
-        for i in range(3):
-            system[i][i] += 1e-6 + 1e-3 * system[i][i]
-        a, b, c = _solve(system)
-        return max(a, 0.0), max(b, 0.0) / 256.0, max(c, 0.0) / 65536.0
+        if self._coefficients is None:
+            decode, prompt = self._moments.values()
+            system = [
+                [x + y for x, y in zip(*rows, strict=True)]
+                for rows in zip(decode, prompt, strict=True)
+            ]
+            for i in range(3):
+                system[i][i] += 1e-6 + 1e-3 * system[i][i]
+            a, b, c = _solve(system)
+            self._coefficients = max(a, 0.0), max(b, 0.0) / 256.0, max(c, 0.0) / 65536.0
+        return self._coefficients
+
+
+def _zero_moments() -> list[list[float]]:
+    return [[0.0] * 4 for _ in range(3)]
 
 
 def _solve(system: list[list[float]]) -> list[float]:
@@ -83,18 +101,25 @@ class TokenBudget:
         self.cost = StepCost()
 
     def observe(self, plan: StepPlan, seconds: float) -> None:
-        self.cost.observe(plan.num_tokens, kv_tokens(plan), seconds)
+        has_prompt = plan.num_tokens > len(plan.slices)
+        self.cost.observe(plan.num_tokens, kv_tokens(plan), seconds, has_prompt=has_prompt)
 
-    def prompt_tokens(self, num_decoding: int, decoding_context: int) -> int:
-        """Prompt tokens this step may compute beside `num_decoding` sequences whose contexts sum
-        to `decoding_context`. Never so few that a prompt stands still."""
+    def prompt_tokens(self, num_prompts: int, num_decoding: int, decoding_context: int) -> int:
+        """Tokens of the `num_prompts` prompts (waiting ones included) that this step may compute
+        beside `num_decoding` sequences whose contexts sum to `decoding_context`. Never so few that
+        a prompt stands still."""
         room = max(self.max_step_tokens - num_decoding, SMALLEST_SLICE)
-        target = self.inter_token_target if num_decoding else LONGEST_STEP
         if self.cost.observations < MIN_OBSERVATIONS:
+            target = self.inter_token_target if num_decoding else LONGEST_STEP
             return min(room, self._early_tokens(target))
         fixed, per_token, per_kv = self.cost.coefficients()
-        spent = fixed + per_token * num_decoding + per_kv * decoding_context
-        fits = int((target - spent) / per_token) if per_token > 0 else room
+        if num_decoding == 0:
+            seconds = LONGEST_STEP - fixed
+        else:
+            decoding = fixed + per_token * num_decoding + per_kv * decoding_context
+            share = decoding * num_prompts / num_decoding
+            seconds = min(share, self.inter_token_target - decoding)
+        fits = int(seconds / per_token) if per_token > 0 else room
         return min(room, max(fits, SMALLEST_SLICE))
 
     def _early_tokens(self, target: float) -> int:
