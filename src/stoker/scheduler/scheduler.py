@@ -135,9 +135,7 @@ class Scheduler:
     def plan(self, now: float) -> StepPlan | None:
         """The next step, or None when there is nothing to compute."""
         decoding = [sequence for sequence in self.running if sequence.decoding]
-        prompts = len(self.running) - len(decoding) + len(self._queue)
-        context = sum(len(sequence.tokens) for sequence in decoding)
-        left = self.budget.prompt_tokens(prompts, len(decoding), context)
+        left = self._prompt_tokens(decoding)
         slices: list[SequenceSlice] = []
         preempted = self.counters.preemptions
         position = 0
@@ -153,6 +151,13 @@ class Scheduler:
         if self.counters.preemptions == preempted:
             self._admit(left, slices, now)
         return StepPlan(tuple(slices)) if slices else None
+
+    def _prompt_tokens(self, decoding: list[Sequence]) -> int:
+        prompts = len(self.running) - len(decoding) + len(self._queue)
+        first = next((s for s in self.running if not s.decoding), None) or self._queue.head()
+        length = 0 if first is None else len(first.tokens)
+        context = sum(len(sequence.tokens) for sequence in decoding)
+        return self.budget.prompt_tokens(prompts, length, len(decoding), context)
 
     def _make_room(self, sequence: Sequence, count: int) -> bool:
         """Gives the sequence blocks for `count` more tokens, preempting younger ones if needed.

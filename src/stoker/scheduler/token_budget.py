@@ -1,10 +1,11 @@
 """How many prompt tokens fit into a step beside the sequences that are decoding.
 
-The budget is time. The cost of a step is fitted online as a + b·tokens + c·kv_tokens. Beside
-streams, prompts get the share of a step that their number gives them: with as many prompts as
-streams a step takes twice as long as without, and never much longer than the inter-token target.
-With nothing decoding there is nobody to keep waiting, and a step may be long; but never so long
-that arrivals, cancellations and the watchdog wait for it.
+The budget is time. The cost of a step is fitted online as a + b·tokens + c·kv_tokens. An ordinary
+prompt may fill a step up to the inter-token target, since it is soon over; one that is many times
+as long gets that many times less, so that streams hardly notice it. Prompts may always double a
+step, and take the share their number gives them when more of them wait than streams run. With
+nothing decoding there is nobody to keep waiting, and a step may be long; but never so long that
+arrivals, cancellations and the watchdog wait for it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ FIRST_SLICE = 32
 """Before anything is known: machines differ by a factor of a thousand."""
 EARLY_SLICE = 256
 """At most, until enough steps were seen to fit their cost."""
+ORDINARY_PROMPT = 512
+"""Tokens; longer prompts are computed in shorter slices."""
 LONGEST_STEP = 2.0
 """Seconds a step of prompts alone may take."""
 SLOWEST_TOKEN = 0.1
@@ -104,10 +107,12 @@ class TokenBudget:
         has_prompt = plan.num_tokens > len(plan.slices)
         self.cost.observe(plan.num_tokens, kv_tokens(plan), seconds, has_prompt=has_prompt)
 
-    def prompt_tokens(self, num_prompts: int, num_decoding: int, decoding_context: int) -> int:
-        """Tokens of the `num_prompts` prompts (waiting ones included) that this step may compute
-        beside `num_decoding` sequences whose contexts sum to `decoding_context`. Never so few that
-        a prompt stands still."""
+    def prompt_tokens(
+        self, num_prompts: int, first_prompt: int, num_decoding: int, decoding_context: int
+    ) -> int:
+        """Tokens of the `num_prompts` prompts (waiting ones included), the first of them
+        `first_prompt` tokens long, that this step may compute beside `num_decoding` sequences whose
+        contexts sum to `decoding_context`. Never so few that a prompt stands still."""
         room = max(self.max_step_tokens - num_decoding, SMALLEST_SLICE)
         if self.cost.observations < MIN_OBSERVATIONS:
             target = self.inter_token_target if num_decoding else LONGEST_STEP
@@ -117,8 +122,10 @@ class TokenBudget:
             seconds = LONGEST_STEP - fixed
         else:
             decoding = fixed + per_token * num_decoding + per_kv * decoding_context
-            share = decoding * num_prompts / num_decoding
-            seconds = min(share, self.inter_token_target - decoding)
+            most = self.inter_token_target - decoding
+            share = decoding * max(1.0, num_prompts / num_decoding)
+            ordinary = most * min(1.0, ORDINARY_PROMPT / max(first_prompt, 1))
+            seconds = min(most, max(share, ordinary))
         fits = int(seconds / per_token) if per_token > 0 else room
         return min(room, max(fits, SMALLEST_SLICE))
 

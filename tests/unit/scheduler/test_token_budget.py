@@ -49,48 +49,60 @@ def test_what_a_prompt_token_costs_is_remembered_through_pure_decoding() -> None
     assert cost.coefficients()[1] == pytest.approx(0.0005, rel=0.1)
 
 
-def test_prompts_beside_streams_get_the_share_their_number_gives_them() -> None:
+def test_an_ordinary_prompt_fills_a_step_up_to_the_target() -> None:
+    budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
+    budget.cost = taught(0.004, 0.0005, 1e-7)
+    beside_ten = budget.prompt_tokens(1, 512, 10, 5_000)
+    assert beside_ten == pytest.approx((0.1 - 0.004 - 0.005) / 0.0005, rel=0.1)
+    assert budget.prompt_tokens(1, 512, 10, 500_000) < beside_ten
+    assert budget.prompt_tokens(1, 512, 0, 0) == 2048
+
+
+def test_a_long_prompt_no_more_than_doubles_a_step() -> None:
     budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
     budget.cost = taught(0.004, 0.0005, 1e-7)
     decoding = 0.004 + 0.0005 * 10 + 1e-7 * 5_000
-    assert budget.prompt_tokens(10, 10, 5_000) == pytest.approx(decoding / 0.0005, abs=2)
-    assert budget.prompt_tokens(20, 10, 5_000) == pytest.approx(2 * decoding / 0.0005, abs=3)
-    assert budget.prompt_tokens(5, 0, 0) == 2048
+    for fewer in (1, 10):
+        allowed = budget.prompt_tokens(fewer, 8192, 10, 5_000)
+        assert allowed == pytest.approx(decoding / 0.0005, abs=2)
 
 
-def test_however_many_prompts_wait_a_step_keeps_to_the_target() -> None:
+def test_when_more_long_prompts_wait_than_streams_run_each_weighs_the_same() -> None:
     budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
     budget.cost = taught(0.004, 0.0005, 1e-7)
-    slice_beside_ten = budget.prompt_tokens(1000, 10, 5_000)
-    assert slice_beside_ten == pytest.approx((0.1 - 0.004 - 0.005) / 0.0005, rel=0.1)
-    assert budget.prompt_tokens(1000, 10, 500_000) < slice_beside_ten
+    decoding = 0.004 + 0.0005 * 10 + 1e-7 * 5_000
+    allowed = budget.prompt_tokens(20, 8192, 10, 5_000)
+    assert allowed == pytest.approx(2 * decoding / 0.0005, abs=3)
+    assert budget.prompt_tokens(1000, 8192, 10, 5_000) == pytest.approx(
+        (0.1 - decoding) / 0.0005, abs=3
+    )
 
 
 def test_a_prompt_never_stands_still() -> None:
     budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.001)
     budget.cost = taught(0.02, 0.0005, 1e-7)
-    assert budget.prompt_tokens(9, 64, 10_000) == SMALLEST_SLICE
+    assert budget.prompt_tokens(9, 100, 64, 10_000) == SMALLEST_SLICE
 
 
 def test_before_anything_is_known_the_slice_is_modest() -> None:
-    assert TokenBudget(2048, 0.1).prompt_tokens(1, 1, 100) == FIRST_SLICE
-    assert TokenBudget(2048, 0.1).prompt_tokens(1, 0, 0) == FIRST_SLICE
+    assert TokenBudget(2048, 0.1).prompt_tokens(1, 100, 1, 100) == FIRST_SLICE
+    assert TokenBudget(2048, 0.1).prompt_tokens(1, 100, 0, 0) == FIRST_SLICE
 
 
 def test_after_the_first_step_its_speed_decides_until_more_is_known() -> None:
     slow, fast = (TokenBudget(2048, 0.1) for _ in range(2))
     slow.cost.observe(32, 500, 32 * 0.05, has_prompt=True)
     fast.cost.observe(32, 500, 32 * 0.0001, has_prompt=True)
-    assert slow.prompt_tokens(1, 0, 0) == int(LONGEST_STEP / 0.05)
-    assert slow.prompt_tokens(1, 1, 100) == SMALLEST_SLICE
-    assert fast.prompt_tokens(1, 0, 0) == EARLY_SLICE
+    assert slow.prompt_tokens(1, 100, 0, 0) == int(LONGEST_STEP / 0.05)
+    assert slow.prompt_tokens(1, 100, 1, 100) == SMALLEST_SLICE
+    assert fast.prompt_tokens(1, 100, 0, 0) == EARLY_SLICE
 
 
 def test_on_a_slow_machine_a_step_of_prompts_alone_stays_short() -> None:
     """A step cannot be cancelled, nor joined by a new request, before it ends."""
     budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
     budget.cost = taught(0.01, 0.02, 1e-7)
-    assert budget.prompt_tokens(1, 0, 0) == pytest.approx(LONGEST_STEP / 0.02, rel=0.1)
+    assert budget.prompt_tokens(1, 100, 0, 0) == pytest.approx(LONGEST_STEP / 0.02, rel=0.1)
 
 
 def test_the_length_of_a_step_is_foreseen() -> None:
