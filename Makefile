@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve install test test-all check format bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: fidelity fidelity-setup help serve install test test-all check format bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,12 @@ build/peers/llama.cpp/bin/llama-server: .venv-peers/.installed  # from the same 
 
 bench-peers: $(VENV)/.core  ## every engine that is set up, in turn, into docs/performance.md
 	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+fidelity-setup: .venv-fidelity/.installed .venv-peers/.installed  ## transformers and llama.cpp, to compare answers with
+
+fidelity: $(VENV)/.core  ## logits beside transformers, perplexity beside llama.cpp, into docs/performance.md
+	$(BIN)/python benchmarks/fidelity.py $(ARGS)
+	$(BIN)/python benchmarks/perplexity.py $(ARGS)
 
 sanitize: $(VENV)/.sanitize  ## native tests under the address, undefined and thread sanitizers
 	native/tests/sanitize.sh address
