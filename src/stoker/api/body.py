@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import accumulate
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +16,11 @@ from stoker.errors import InvalidRequest, PayloadTooLarge, RequestTimeout
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
+"""One that is never closed goes to the end: if it did not match, each quote inside it would begin
+the search anew."""
+_STEPS = bytes.maketrans(b"[{]}", b"\1\1\xff\xff")
+"""One level down, one level up, as signed bytes."""
 _NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
@@ -59,19 +64,28 @@ def decode(body: bytes, record: type[Record], max_depth: int) -> Record:
     try:
         return msgspec.json.decode(body, type=record)
     except msgspec.ValidationError as error:
+        _check_syntax(body)  # it may be the first of two faults, and the lesser one
         raise refusal(error, record) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidRequest("the body is not valid JSON in UTF-8") from None
+        raise _malformed() from None
+
+
+def _check_syntax(body: bytes) -> None:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        raise _malformed() from None
+
+
+def _malformed() -> InvalidRequest:
+    return InvalidRequest(
+        "the body is not valid JSON in UTF-8", hint="Is it whole, and are its quotes double?"
+    )
 
 
 def _depth(body: bytes, enough: int) -> int:
     """How deep the brackets nest, those inside strings left out. Linear in the body."""
     if body.count(b"[") + body.count(b"{") <= enough:
         return 0
-    deepest = depth = 0
-    for bracket in _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-        if deepest > enough:
-            break
-    return deepest
+    brackets = _STRINGS.sub(b"", body).translate(_STEPS, _NOT_BRACKETS)
+    return max(accumulate(memoryview(brackets).cast("b")), default=0)

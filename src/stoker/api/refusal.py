@@ -19,8 +19,9 @@ _WORDS = {
     "object": "an object",
     "null": "null",
 }
-_PATH = re.compile(r" - at `(?:key in )?\$\.?(.*)`$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`$")
+_PATH = re.compile(r" - at `(?:key in )?\$\.?([\w.\[\]]*+)`\Z", re.ASCII)
+"""Before it stands what the client wrote: only what cannot hold another beginning may follow."""
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`$")
 _TYPE = re.compile(r"Expected `([^`]*)`(?:, got `([^`]*)`| (.*))$")
 
