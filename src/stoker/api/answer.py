@@ -22,6 +22,8 @@ from stoker.errors import DeadlineExceeded
 ENGINE_MARGIN = 1.0
 """Seconds the engine has to report a passed deadline before we end the request ourselves."""
 
+LOGPROB_BYTES = 32
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A validated request."""
@@ -44,6 +46,12 @@ class Collected:
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    @property
+    def logprobs_size(self) -> int:
+        """About as many bytes as they take in an answer."""
+        entries = (*self.logprobs, *self.prompt_logprobs)
+        return LOGPROB_BYTES * sum(len(entry.top) + 1 for entry in entries)
 
     def add(self, delta: TextDelta) -> None:
         self.pieces.append(delta.text)
@@ -96,7 +104,11 @@ class Answer:
                             collected[delta.index].add(delta)
         except TimeoutError:
             raise DeadlineExceeded("the engine is late") from None
-        await self._exchange.respond(self._shape.whole(collected, self._usage.usage))
+        body = await self._service.off_loop(
+            sum(one.logprobs_size for one in collected),
+            lambda: self._shape.whole(collected, self._usage.usage),
+        )
+        await self._exchange.respond(body)
 
     async def _streamed(self, stream: EventStream) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from stoker.api.asgi import Message, Receive, Scope, Send
-from stoker.api.body import ClientGone, Record, decode, read_body
+from stoker.api.body import ClientGone, read_body
 from stoker.api.errors import JSON, Headers, closes, error_body, error_headers
 from stoker.config.schema import LimitsSection
 from stoker.errors import InvalidRequest, StokerError, UnsupportedMediaType
@@ -30,6 +30,8 @@ class Exchange:
         self.request_id = request_id
         self.arrived = time.monotonic()
         self.status = 0
+        self.body_size = 0
+        """In bytes. What a request may cost to read is in proportion to it."""
         self.route = "-"
         """The pattern of the path, for logs; never what the client wrote."""
         self.receive = receive
@@ -52,8 +54,8 @@ class Exchange:
 
     # --- request ----------------------------------------------------------------------------
 
-    async def read(self, record: type[Record]) -> Record:
-        """The JSON body as a record. Raises RequestError; see body.py."""
+    async def read(self) -> bytes:
+        """The JSON body, not looked into yet. Raises RequestError; see body.py."""
         kind = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise UnsupportedMediaType("the body must be JSON")
@@ -62,7 +64,8 @@ class Exchange:
         length = self.header(b"content-length")
         declared = int(length) if length is not None and length.isdecimal() else None
         body = await read_body(self.receive, declared, self.limits)
-        return decode(body, record, self.limits.json_depth)
+        self.body_size = len(body)
+        return body
 
     # --- response ---------------------------------------------------------------------------
 

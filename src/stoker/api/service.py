@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from stoker.api.body import Record, decode
+from stoker.api.exchange import Exchange
 from stoker.api.generation import Generator
 from stoker.config.schema import LimitsSection
 from stoker.core.clock import Clock, SystemClock
-from stoker.core.ids import TokenId
 from stoker.engine.interface import Backend, EngineState
 from stoker.errors import Draining, ModelNotFound
 from stoker.observe.metrics import Metrics
@@ -19,8 +20,8 @@ from stoker.text.load import TextModel
 
 Result = TypeVar("Result")
 
-INLINE_CHARACTERS = 4096
-"""Longer texts are tokenised on a thread, so that health checks and streams go on meanwhile."""
+INLINE_SIZE = 4096
+"""What is larger is worked on by a thread, so that health checks and streams go on meanwhile."""
 
 
 @dataclass(kw_only=True)
@@ -59,15 +60,19 @@ class Service:
         if name != self.name:
             raise ModelNotFound(f"the model '{name[:128]}' is not served here", param="model")
 
-    async def encode(self, text: str, *, add_bos: bool) -> list[TokenId]:
-        """Raises InvalidRequest."""
-        return await self.off_loop(
-            len(text), lambda: self.text.tokenizer.encode(text, add_bos=add_bos)
-        )
+    async def read(self, exchange: Exchange, record: type[Record]) -> Record:
+        """The body as a record. Raises RequestError naming the field."""
+        body = await exchange.read()
+        depth = self.limits.json_depth
+        return await self.off_loop(len(body), lambda: decode(body, record, depth))
 
     async def off_loop(self, size: int, work: Callable[[], Result]) -> Result:
         """Runs `work` here when its input is small, else on the one thread for such work: more
-        would only compete with the loop for the interpreter."""
-        if size <= INLINE_CHARACTERS:
+        would only compete with the loop for the interpreter.
+
+        `size` counts everything that is walked. For a request that is its body, which no text,
+        list or object in it can outgrow.
+        """
+        if size <= INLINE_SIZE:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self.worker, work)

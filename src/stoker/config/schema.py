@@ -62,6 +62,8 @@ class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     json_depth: Positive = 32
     messages: Positive = 1024
     content_parts: Positive = 64
+    template_values: Positive = 4096
+    """In chat_template_kwargs, at every depth."""
     n: Positive = 8
     batch_prompts: Positive = 64
     top_logprobs: Annotated[int, msgspec.Meta(ge=0)] = 20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import stoker
 from stoker.api.answer import Answer, Job
@@ -25,6 +24,7 @@ from stoker.api.openai.sampling import (
     sampling_params,
     stop_strings,
 )
+from stoker.api.openai.template_variables import template_variables
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
 from stoker.core.ids import TokenId
@@ -36,7 +36,7 @@ class ChatCompletions:
         self._service = service
 
     async def __call__(self, exchange: Exchange) -> None:
-        request = await exchange.read(ChatRequest)
+        request = await self._service.read(exchange, ChatRequest)
         job = await self._job(exchange, request)
         options = request.stream_options
         shape = ChatShape(
@@ -63,7 +63,7 @@ class ChatCompletions:
         logprobs = _logprobs(request, limits)
         prompt_logprobs = checked_prompt_logprobs(request, limits)
         asked = _max_tokens(request)
-        ids = await encode_messages(service, request)
+        ids = await service.off_loop(exchange.body_size, lambda: encode_messages(service, request))
         length = checked_length(len(ids), asked, None, vocabulary, "messages")
         sampling = sampling_params(
             request,
@@ -83,8 +83,8 @@ class ChatCompletions:
         )
 
 
-async def encode_messages(service: Service, request: ChatRequest) -> list[TokenId]:
-    """The prompt's tokens, template and all. Raises RequestError."""
+def encode_messages(service: Service, request: ChatRequest) -> list[TokenId]:
+    """The prompt's tokens, template and all. Slow when there is much text. Raises RequestError."""
     template = service.text.chat_template
     if template is None:
         raise UnsupportedConstraint(
@@ -93,11 +93,7 @@ async def encode_messages(service: Service, request: ChatRequest) -> list[TokenI
             hint="It is a base model: use POST /v1/completions.",
         )
     messages = plain_messages(request.messages, service.limits)
-    variables: dict[str, Any] = dict(request.chat_template_kwargs or {})
-    if request.reasoning_effort is not None:
-        variables["reasoning_effort"] = request.reasoning_effort
-    size = sum(len(message["content"]) for message in messages)
-    return await service.off_loop(size, lambda: template.encode(messages, variables=variables))
+    return template.encode(messages, variables=template_variables(request, service.limits))
 
 
 def _logprobs(request: ChatRequest, limits: LimitsSection) -> int | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from stoker.api.openai.fields import Count, SamplingFields
+from stoker.api.openai.fields import Count, Ignored, SamplingFields
 from stoker.api.openai.prompt_logprobs import PromptLogprobs
 from stoker.api.openai.usage import Usage
 
@@ -29,7 +29,7 @@ class Message(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     tool_call_id: Any = None
     function_call: Any = None
     audio: Any = None
-    refusal: Any = None
+    refusal: Ignored = msgspec.UNSET
 
 
 class ChatRequest(SamplingFields, kw_only=True):

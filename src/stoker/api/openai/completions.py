@@ -39,12 +39,14 @@ class Completions:
 
     async def __call__(self, exchange: Exchange) -> None:
         service = self._service
-        request = await exchange.read(CompletionRequest)
+        request = await service.read(exchange, CompletionRequest)
         check_request(request, service)
         vocabulary = vocabulary_of(service)
         n = num_choices(request, service.limits)
         _check(request, service.limits.top_logprobs)
-        prompts = await read_prompts(service, request.prompt, vocabulary.size)
+        prompts = await service.off_loop(
+            exchange.body_size, lambda: read_prompts(service, request.prompt, vocabulary.size)
+        )
         job = self._job(exchange, request, prompts, vocabulary, n)
         options = request.stream_options
         shape = CompletionShape(

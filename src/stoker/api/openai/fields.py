@@ -23,23 +23,25 @@ TopK = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
 Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 AtLeastOne = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Ignored = msgspec.Raw | msgspec.UnsetType
+"""Any JSON, of which no objects are made: it would be held for as long as the request."""
 
 
 class Tolerated(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Accepted and without effect: labels, billing, storage at OpenAI, and its own caches."""
 
-    user: Any = None
-    metadata: Any = None
-    store: Any = None
-    service_tier: Any = None
-    safety_identifier: Any = None
-    prompt_cache_key: Any = None
-    prompt_cache_retention: Any = None
+    user: Ignored = msgspec.UNSET
+    metadata: Ignored = msgspec.UNSET
+    store: Ignored = msgspec.UNSET
+    service_tier: Ignored = msgspec.UNSET
+    safety_identifier: Ignored = msgspec.UNSET
+    prompt_cache_key: Ignored = msgspec.UNSET
+    prompt_cache_retention: Ignored = msgspec.UNSET
 
 
 class StreamOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     include_usage: bool | None = None
-    include_obfuscation: Any = None
+    include_obfuscation: Ignored = msgspec.UNSET
 
 
 class SamplingFields(Tolerated, kw_only=True):

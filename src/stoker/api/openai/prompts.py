@@ -18,14 +18,17 @@ class Prompt(msgspec.Struct, frozen=True):
     """What `echo` repeats."""
 
 
-async def read_prompts(
+def read_prompts(
     service: Service, prompt: str | list[str | int | list[int]], vocab_size: int
 ) -> list[Prompt]:
-    """Raises InvalidRequest for empty or mixed prompts, too many, and ids out of range."""
+    """Slow when there is much text.
+
+    Raises InvalidRequest for empty or mixed prompts, too many, and ids out of range.
+    """
     if not prompt:
         raise InvalidRequest("'prompt' is empty", param="prompt")
     if isinstance(prompt, str):
-        return [await _from_text(service, prompt)]
+        return [_from_text(service, prompt)]
     if all(isinstance(item, int) for item in prompt):
         return [_from_ids(service, [i for i in prompt if isinstance(i, int)], vocab_size)]
     if len(prompt) > service.limits.batch_prompts:
@@ -35,15 +38,15 @@ async def read_prompts(
     if len({type(item) for item in prompt}) > 1:
         raise InvalidRequest("'prompt' mixes texts and token ids", param="prompt")
     return [
-        await _from_text(service, item)
+        _from_text(service, item)
         if isinstance(item, str)
         else _from_ids(service, item if isinstance(item, list) else [], vocab_size)
         for item in prompt
     ]
 
 
-async def _from_text(service: Service, text: str) -> Prompt:
-    ids = await service.encode(text, add_bos=True)
+def _from_text(service: Service, text: str) -> Prompt:
+    ids = service.text.tokenizer.encode(text, add_bos=True)
     if not text or not ids:
         raise InvalidRequest("'prompt' holds an empty text", param="prompt")
     return Prompt(tuple(ids), text)

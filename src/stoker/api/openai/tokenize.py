@@ -43,20 +43,22 @@ class Tokenize:
         self._service = service
 
     async def __call__(self, exchange: Exchange) -> None:
-        request = await exchange.read(TokenizeRequest)
+        request = await self._service.read(exchange, TokenizeRequest)
         if request.model is not None:
             self._service.check_model(request.model)
         longest = vocabulary_of(self._service).max_context
-        tokens = await self._tokens(request)
+        tokens = await self._service.off_loop(exchange.body_size, lambda: self._tokens(request))
         await exchange.respond_json(Tokenized(tokens, len(tokens), longest))
 
-    async def _tokens(self, request: TokenizeRequest) -> list[TokenId]:
+    def _tokens(self, request: TokenizeRequest) -> list[TokenId]:
         if (request.prompt is None) == (request.messages is None):
             raise InvalidRequest("give either 'prompt' or 'messages'", param="prompt")
         if request.prompt is not None:
-            return await self._service.encode(request.prompt, add_bos=request.add_special_tokens)
+            return self._service.text.tokenizer.encode(
+                request.prompt, add_bos=request.add_special_tokens
+            )
         chat = ChatRequest(model=self._service.name, messages=request.messages or [])
-        return await encode_messages(self._service, chat)
+        return encode_messages(self._service, chat)
 
 
 class Detokenize:
@@ -64,9 +66,15 @@ class Detokenize:
         self._service = service
 
     async def __call__(self, exchange: Exchange) -> None:
-        request = await exchange.read(DetokenizeRequest)
+        request = await self._service.read(exchange, DetokenizeRequest)
         if request.model is not None:
             self._service.check_model(request.model)
-        check_token_ids(request.tokens, vocabulary_of(self._service).size, "tokens")
-        text = self._service.text.tokenizer.decode(request.tokens, skip_control=False)
+        size = vocabulary_of(self._service).size
+        text = await self._service.off_loop(
+            exchange.body_size, lambda: self._text(request.tokens, size)
+        )
         await exchange.respond_json(Detokenized(text))
+
+    def _text(self, tokens: list[TokenId], vocabulary: int) -> str:
+        check_token_ids(tokens, vocabulary, "tokens")
+        return self._service.text.tokenizer.decode(tokens, skip_control=False)
