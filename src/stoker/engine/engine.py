@@ -10,15 +10,16 @@ from stoker.core.ids import RequestId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.engine.interface import EngineInfo, EngineLoad
+from stoker.engine.self_test import computes
 from stoker.errors import InternalError
-from stoker.executor.interface import Executor, MemoryPlan, StepResult
+from stoker.executor.interface import Executor, MemoryPlan, SliceResult, StepResult
 from stoker.scheduler.plan import StepPlan
 from stoker.scheduler.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
 MAX_FAILED_STEPS = 3
-"""Consecutive steps without one good row, after which the engine does not trust itself."""
+"""Consecutive steps without one good row, after which the engine tests itself."""
 
 
 class StepPulse(NamedTuple):
@@ -38,6 +39,8 @@ class Engine:
         self._scheduler = scheduler
         self._clock = clock
         self._failed_steps = 0
+        self.broken = False
+        """Whether the engine failed its own test, so that the process should be replaced."""
         self._broken_invariants = 0
         self._step_seconds = 0.0
         self._started: float | None = None
@@ -60,7 +63,7 @@ class Engine:
         self._scheduler.cancel(request_id)
 
     def step(self) -> list[TokenDelta]:
-        """Computes one step if there is work. A failed step ends its own requests only."""
+        """Computes one step if there is work. What raises ends only itself."""
         now = self._clock.monotonic()
         self._started = now
         try:
@@ -81,24 +84,46 @@ class Engine:
     def _run(self, plan: StepPlan) -> list[TokenDelta]:
         self._expected_seconds = self._scheduler.budget.expected_seconds(plan)
         try:
-            result = self._executor.collect(self._executor.submit(plan))
-        except Exception:
-            log.exception("a step failed")
-            self._count_failure(failed=True)
-            return self._scheduler.fail(plan, InternalError.code)
+            result = self._compute(plan)
         finally:
             self.num_steps += 1
         self._step_seconds += result.seconds
-        self._count_failure(failed=_all_failed(result))
-        return self._scheduler.apply(plan, result)
+        deltas = self._scheduler.apply(plan, result)
+        self._judge(result)
+        return deltas
 
-    def _count_failure(self, *, failed: bool) -> None:
-        self._failed_steps = self._failed_steps + 1 if failed else 0
+    def _compute(self, plan: StepPlan) -> StepResult:
+        try:
+            return self._executor.collect(self._executor.submit(plan))
+        except Exception:
+            log.exception("a step failed")
+        return self._compute_singly(plan)
 
-    @property
-    def broken(self) -> bool:
-        """Whether so many steps failed in a row that the process should be replaced."""
-        return self._failed_steps >= MAX_FAILED_STEPS
+    def _compute_singly(self, plan: StepPlan) -> StepResult:
+        """A step that raised, again with each sequence alone, so that only what raises once more
+        ends. A token does not depend on its neighbours, so the others lose nothing. The time is
+        the expected one: the cost model has nothing to learn from this."""
+        if len(plan.slices) == 1:
+            slices: tuple[SliceResult, ...] = (SliceResult(error_code=InternalError.code),)
+        else:
+            alone = [self._compute(StepPlan((piece,))) for piece in plan.slices]
+            slices = tuple(outcome for result in alone for outcome in result.slices)
+        return StepResult(slices, self._scheduler.budget.expected_seconds(plan))
+
+    def _judge(self, result: StepResult) -> None:
+        """Counts steps without one good row; after enough of them the engine computes a token of
+        its own. What requests do to themselves ends them alone: however many fail, the engine is
+        replaced only when this token fails too, as it does when weights were damaged."""
+        if any(outcome.error_code is None for outcome in result.slices):
+            self._failed_steps = 0
+            return
+        self._failed_steps += 1
+        pool = self._scheduler.pool
+        if self._failed_steps >= MAX_FAILED_STEPS and pool.num_free:
+            self._failed_steps = 0
+            blocks = pool.allocate(1)
+            self.broken = not computes(self._executor, blocks[0])
+            pool.release(blocks, self._scheduler.cache.holds)
 
     def pulse(self) -> StepPulse:
         """The step under way. May be called from another thread while one is stuck."""
@@ -136,10 +161,6 @@ class Engine:
             step_seconds=self._step_seconds,
             broken_invariants=self._broken_invariants,
         )
-
-
-def _all_failed(result: StepResult) -> bool:
-    return all(piece.error_code is not None for piece in result.slices)
 
 
 def engine_info(

@@ -4,7 +4,7 @@ Two threads. The main one computes: take in what arrived, run a step, send what 
 reader decodes frames and answers pings itself, so that a step that never ends is visible from
 outside. When the front goes away the process exits at once, whatever it is doing.
 
-Exit codes: 0 asked to or front gone · 1 a defect · 3 too many failed steps · 4 loading failed.
+Exit codes: 0 asked to or front gone · 1 a defect · 3 its self-test failed · 4 loading failed.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import pytest
 
 from stoker.core.clock import ManualClock
@@ -18,11 +20,18 @@ from tests.support.driving import make_scheduler
 
 
 class Failing:
-    """Raises in the steps whose numbers are given; gives NaN rows where told to."""
+    """Raises in the steps whose numbers are given, and in those with a request named `raising`;
+    gives rows that are no numbers to those named `poisoned`, or to all."""
 
-    def __init__(self, failing: set[int] = frozenset(), poisoned: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    def __init__(
+        self,
+        failing: Container[int] = (),
+        raising: str = "raising",
+        poisoned: Container[str] = ("bad",),
+    ) -> None:
         self.inner = FakeExecutor(FakeOptions())
         self.failing = failing
+        self.raising = raising
         self.poisoned = poisoned
         self.steps = 0
 
@@ -34,6 +43,8 @@ class Failing:
         self.steps += 1
         if self.steps in self.failing:
             raise RuntimeError("the device is gone")
+        if any(piece.request_id == self.raising for piece in plan.slices):
+            raise ValueError("a number is out of range")
         return self.inner.submit(plan)
 
     def collect(self, handle: StepHandle) -> StepResult:
@@ -45,6 +56,13 @@ class Failing:
             for piece, outcome in zip(self.plan.slices, result.slices, strict=True)
         )
         return StepResult(slices, result.seconds)
+
+
+class Everything:
+    """Contains whatever is asked for."""
+
+    def __contains__(self, _thing: object) -> bool:
+        return True
 
 
 def build(executor: Failing) -> Engine:
@@ -79,18 +97,55 @@ def test_a_failed_step_ends_the_requests_in_it_and_no_other() -> None:
     assert not engine.broken
 
 
-def test_an_engine_that_keeps_failing_does_not_trust_itself() -> None:
-    """F10."""
-    engine = build(Failing({1, 2, 3}))
+@pytest.mark.parametrize(
+    "executor", [Failing(failing=Everything()), Failing(poisoned=Everything())]
+)
+def test_an_engine_that_computes_nothing_right_is_replaced(executor: Failing) -> None:
+    """F10: every step raises, or every row is bad, the engine's own test included."""
+    engine = build(executor)
     for attempt in range(MAX_FAILED_STEPS):
         assert not engine.broken
         engine.submit(request(f"try {attempt}"))
-        engine.step()
+        assert finish(engine)[f"try {attempt}"] == ([], FinishReason.ERROR)
     assert engine.broken
 
 
+@pytest.mark.parametrize("name", ["bad", "raising"])
+def test_requests_that_fail_by_themselves_never_cost_the_engine(name: str) -> None:
+    engine = build(Failing())
+    for _ in range(6 * MAX_FAILED_STEPS):
+        engine.submit(request(name))
+        assert finish(engine)[name] == ([], FinishReason.ERROR)
+        assert not engine.broken
+    engine.submit(request("good"))
+    assert finish(engine)["good"] == (expected_tokens((1, 2, 3), 4, 4), FinishReason.LENGTH)
+    load = engine.load()
+    assert (load.used_blocks, load.broken_invariants) == (0, 0)
+
+
+def test_a_self_test_leaves_the_prefix_cache_right() -> None:
+    executor = Failing()
+    engine = Engine(executor, make_scheduler(executor, num_blocks=4), ManualClock())  # type: ignore[arg-type]
+    for name in ("first", *["bad"] * MAX_FAILED_STEPS, "again"):
+        engine.submit(request(name, 40))
+        tokens, _ = finish(engine)[name]
+        assert tokens == ([] if name == "bad" else expected_tokens((1, 2, 3), 5, 40))
+    assert engine.load().broken_invariants == 0
+
+
+def test_what_raises_in_a_step_ends_alone_and_its_neighbours_lose_nothing() -> None:
+    engine = build(Failing())
+    for name in ("before", "raising", "after"):
+        engine.submit(request(name))
+    results = finish(engine)
+    assert results["raising"] == ([], FinishReason.ERROR)
+    for name in ("before", "after"):
+        assert results[name] == (expected_tokens((1, 2, 3), len(name), 4), FinishReason.LENGTH)
+    assert not engine.broken
+
+
 def test_one_bad_row_among_good_ones_is_not_the_engines_failure() -> None:
-    engine = build(Failing(poisoned={"bad"}))
+    engine = build(Failing())
     for i in range(5):
         engine.submit(request("bad"))
         engine.submit(request(f"good {i}"))
