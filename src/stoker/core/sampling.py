@@ -9,7 +9,7 @@ GREEDY_TEMPERATURE = 1e-5
 
 
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parameters of one sequence, already validated at the edge (see `validate`).
+    """Parameters of one sequence. Nothing is checked here: see validation.py for what is allowed.
 
     Order of application, as in the sampler kernel: penalties and bias on raw logits, then
     temperature, top_k, top_p, min_p, then one draw keyed on (seed, position). Reported log
@@ -32,7 +32,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Over output only, per occurrence."""
     logit_bias: dict[int, float] = {}
     seed: int = 0
-    """64-bit. The front draws one when the client gives none, so a resumed stream stays exact."""
+    """From 0 to 2^64 - 1. The front draws one when the client gives none, so a resumed stream stays
+    exact."""
     logprobs: int | None = None
     """Number of most likely alternatives to report; 0 reports the chosen token alone."""
     prompt_logprobs: int | None = None

@@ -46,7 +46,7 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
         eos_token_ids=frozenset(settings.eos_token_ids),
     )
     scheduler = Scheduler(options, keyed_hash(secrets.token_bytes(32)))
-    engine = Engine(executor, scheduler, SystemClock())
+    engine = Engine(executor, scheduler, SystemClock(), vocab_size)
     return engine, engine_info(memory, scheduler, vocab_size, kernels())
 
 

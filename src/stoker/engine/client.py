@@ -17,6 +17,7 @@ from stoker.core.clock import Clock, SystemClock
 from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason, TokenDelta
 from stoker.core.request import Request
+from stoker.core.validation import validate
 from stoker.engine import frames
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
@@ -150,6 +151,7 @@ class EngineClient:
             raise errors.Overloaded("too many requests are waiting already", retry_after=1.0)
         if request.request_id in self._streams:
             raise errors.InternalError("two requests have the same id")
+        validate(request, self.info.vocab_size)
         longest = self.info.max_context
         if request.max_total_tokens > longest:
             raise errors.ContextLengthExceeded(

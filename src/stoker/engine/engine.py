@@ -9,6 +9,7 @@ from stoker.core.clock import Clock
 from stoker.core.ids import RequestId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
+from stoker.core.validation import validate
 from stoker.engine.interface import EngineInfo, EngineLoad
 from stoker.engine.self_test import computes
 from stoker.errors import InternalError
@@ -34,10 +35,13 @@ class StepPulse(NamedTuple):
 class Engine:
     """Driven by one thread. Every accepted request gets exactly one ending from `step`."""
 
-    def __init__(self, executor: Executor, scheduler: Scheduler, clock: Clock) -> None:
+    def __init__(
+        self, executor: Executor, scheduler: Scheduler, clock: Clock, vocab_size: int
+    ) -> None:
         self._executor = executor
         self._scheduler = scheduler
         self._clock = clock
+        self._vocab_size = vocab_size
         self._failed_steps = 0
         self.broken = False
         """Whether the engine failed its own test, so that the process should be replaced."""
@@ -52,11 +56,14 @@ class Engine:
         return self._scheduler.idle
 
     def submit(self, request: Request) -> None:
-        """Raises ContextLengthExceeded or Overloaded; the request then has no ending here."""
+        """Raises InvalidRequest, ContextLengthExceeded or Overloaded; the request then has no
+        ending here."""
+        validate(request, self._vocab_size)
         self._scheduler.add(request, self._clock.monotonic())
 
     def resume(self, request: Request) -> None:
         """Takes over a request that an engine before this one had accepted, however many wait."""
+        validate(request, self._vocab_size)
         self._scheduler.restore(request, self._clock.monotonic())
 
     def cancel(self, request_id: RequestId) -> None:

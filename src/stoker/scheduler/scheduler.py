@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
-from stoker.errors import ContextLengthExceeded, Overloaded
+from stoker.errors import ContextLengthExceeded, InternalError, Overloaded
 from stoker.executor.interface import SliceResult, StepResult
 from stoker.kv.block_pool import BlockPool
 from stoker.kv.prefix_cache import Hash, PrefixCache
@@ -85,12 +85,15 @@ class Scheduler:
         Raises ContextLengthExceeded when it can never fit, Overloaded when too many wait.
         """
         self._refuse_too_long(request)
-        if len(self._queue) >= self.options.max_waiting:
+        held = len(self.running) + len(self._queue)
+        if held >= self.options.max_running + self.options.max_waiting:
             raise Overloaded(f"{len(self._queue)} requests are waiting already", retry_after=1.0)
         self.restore(request, now)
 
     def restore(self, request: Request, now: float) -> None:
         """As `add`, for a request accepted before (by an engine that died): never Overloaded."""
+        if request.request_id in self._sequences:
+            raise InternalError("two requests have the same id")
         self._refuse_too_long(request)
         stops = frozenset(request.sampling.stop_token_ids)
         if not request.sampling.ignore_eos:

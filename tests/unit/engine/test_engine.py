@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 
+import msgspec
 import pytest
 
 from stoker.core.clock import ManualClock
@@ -12,11 +14,13 @@ from stoker.core.output import FinishReason
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.engine.engine import MAX_FAILED_STEPS, Engine
-from stoker.errors import Overloaded
+from stoker.errors import InternalError, InvalidRequest, Overloaded
 from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
 from stoker.executor.interface import SliceResult, StepHandle, StepResult
 from stoker.scheduler.plan import StepPlan
 from tests.support.driving import make_scheduler
+
+VOCABULARY = FakeOptions().vocab_size
 
 
 class Failing:
@@ -66,7 +70,7 @@ class Everything:
 
 
 def build(executor: Failing) -> Engine:
-    return Engine(executor, make_scheduler(executor), ManualClock())  # type: ignore[arg-type]
+    return Engine(executor, make_scheduler(executor), ManualClock(), VOCABULARY)  # type: ignore[arg-type]
 
 
 def request(name: str, tokens: int = 4) -> Request:
@@ -125,7 +129,7 @@ def test_requests_that_fail_by_themselves_never_cost_the_engine(name: str) -> No
 
 def test_a_self_test_leaves_the_prefix_cache_right() -> None:
     executor = Failing()
-    engine = Engine(executor, make_scheduler(executor, num_blocks=4), ManualClock())  # type: ignore[arg-type]
+    engine = Engine(executor, make_scheduler(executor, num_blocks=4), ManualClock(), VOCABULARY)  # type: ignore[arg-type]
     for name in ("first", *["bad"] * MAX_FAILED_STEPS, "again"):
         engine.submit(request(name, 40))
         tokens, _ = finish(engine)[name]
@@ -175,7 +179,7 @@ def test_the_pulse_tells_how_long_a_step_runs_and_was_expected_to() -> None:
             return super().submit(plan)
 
     executor = Slow()
-    engine = Engine(executor, make_scheduler(executor), clock)  # type: ignore[arg-type]
+    engine = Engine(executor, make_scheduler(executor), clock, VOCABULARY)  # type: ignore[arg-type]
     engine.submit(request("one", 1))
     engine.step()
     [during] = seen
@@ -187,7 +191,7 @@ def test_the_pulse_tells_how_long_a_step_runs_and_was_expected_to() -> None:
 def test_an_invariant_that_breaks_is_counted_while_serving_goes_on() -> None:
     executor = Failing()
     scheduler = make_scheduler(executor)  # type: ignore[arg-type]
-    engine = Engine(executor, scheduler, ManualClock())  # type: ignore[arg-type]
+    engine = Engine(executor, scheduler, ManualClock(), VOCABULARY)  # type: ignore[arg-type]
     engine.submit(request("first"))
     finish(engine)
     scheduler.pool.allocate(1)  # a block that nobody holds
@@ -203,9 +207,29 @@ def test_what_an_earlier_engine_accepted_is_taken_however_many_wait() -> None:
         executor,  # type: ignore[arg-type]
         make_scheduler(executor, max_waiting=1, max_running=1),  # type: ignore[arg-type]
         ManualClock(),
+        VOCABULARY,
     )
     for i in range(4):
         engine.resume(request(f"resumed {i}"))
     with pytest.raises(Overloaded):
         engine.submit(request("new"))
     assert len(finish(engine)) == 4
+
+
+def test_a_request_out_of_range_is_refused_alone_however_it_arrives() -> None:
+    engine = build(Failing())
+    engine.submit(request("good"))
+    wrong = msgspec.structs.replace(request("wrong"), sampling=SamplingParams(temperature=math.nan))
+    for accept in (engine.submit, engine.resume):
+        with pytest.raises(InvalidRequest, match="temperature"):
+            accept(wrong)
+    assert finish(engine)["good"][1] is FinishReason.LENGTH
+
+
+def test_an_id_that_is_taken_is_refused_and_its_owner_undisturbed() -> None:
+    engine = build(Failing())
+    engine.submit(request("one"))
+    engine.cancel(RequestId("one"))
+    with pytest.raises(InternalError, match="same id"):
+        engine.submit(request("one"))
+    assert finish(engine) == {"one": ([], FinishReason.CANCELLED)}
