@@ -95,16 +95,36 @@ def test_more_requests_than_may_be_open_are_refused_at_once() -> None:
         server.call(server.backend.release)
 
 
-def test_more_sequences_than_the_engine_lets_wait_are_429_and_leave_nothing(
+def completion(prompts: int, n: int) -> bytes:
+    wanted = json.dumps({"model": MODEL, "prompt": ["hi"] * prompts, "n": n, "max_tokens": 1})
+    asked = request(wanted.encode(), b"Connection: close")
+    return asked.replace(b"/chat/", b"/", 1)
+
+
+def test_as_many_sequences_as_the_engine_holds_are_served_and_one_more_never_is(
     server: RunningServer,
 ) -> None:
+    """320: 64 that run and 256 that wait. To try again would not help, so it is not advised."""
+    assert statuses(exchange(server, completion(40, 8))) == [200]
+    for prompts, n, param in ((64, 8, b"n"), (41, 8, b"n")):
+        answer = exchange(server, completion(prompts, n))
+        assert statuses(answer) == [400]
+        assert b'"param":"' + param + b'"' in answer
+        assert b"320" in answer
+        assert b"x-should-retry: false" in answer
+        assert b"retry-after" not in answer
+
+
+def test_what_would_fit_later_is_429_and_leaves_nothing(server: RunningServer) -> None:
     server.call(server.backend.hold)
-    wanted = json.dumps({"model": MODEL, "prompt": ["hi"] * 64, "n": 8}).encode()
-    asked = request(wanted, b"Connection: close").replace(b"/chat/", b"/", 1)
-    answer = exchange(server, asked)
-    assert statuses(answer) == [429]
-    assert b'"overloaded"' in answer
-    server.call(server.backend.release)
+    with server.connect() as first:
+        first.sendall(completion(40, 8))
+        server.until(lambda: server.backend.load.num_waiting == 320)
+        answer = exchange(server, completion(1, 1))
+        assert statuses(answer) == [429]
+        assert b'"overloaded"' in answer
+        server.call(server.backend.release)
+        assert statuses(read_all(first)) == [200]
     server.until(lambda: server.backend.engine.idle)
 
 

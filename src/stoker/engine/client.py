@@ -147,7 +147,7 @@ class EngineClient:
             raise errors.Draining("the server is shutting down")
         if self.state is EngineState.STOPPED:
             raise errors.NoCapacity("the engine has stopped")
-        if len(self._streams) >= self._settings.max_waiting + self._settings.max_running:
+        if len(self._streams) >= self.info.max_requests:
             raise errors.Overloaded("too many requests are waiting already", retry_after=1.0)
         if request.request_id in self._streams:
             raise errors.InternalError("two requests have the same id")

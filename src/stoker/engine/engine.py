@@ -182,4 +182,5 @@ def engine_info(
         weight_bytes=plan.weight_bytes,
         kv_bytes=plan.kv_bytes,
         kernels=kernels,
+        max_requests=scheduler.options.max_running + scheduler.options.max_waiting,
     )

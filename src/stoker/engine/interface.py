@@ -36,6 +36,8 @@ class EngineInfo(msgspec.Struct, frozen=True):
     kv_bytes: int
     kernels: str
     """The instruction set the kernels run on, e.g. 'avx512_vnni'."""
+    max_requests: int
+    """Most that are held at once, running and waiting."""
 
 
 class EngineLoad(msgspec.Struct, frozen=True):

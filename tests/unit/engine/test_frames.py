@@ -20,7 +20,7 @@ EVERY = [
     frames.Hello(),
     frames.Load(frames.EngineSettings(model_path="m.gguf", eos_token_ids=(1, 2))),
     frames.Progress(1, 2),
-    frames.Ready(EngineInfo(1, 2, 3, 4, 5, 6, 7, "avx2")),
+    frames.Ready(EngineInfo(1, 2, 3, 4, 5, 6, 7, "avx2", 8)),
     frames.Failed("config_error", "no", "hint"),
     frames.Submit(
         Request(

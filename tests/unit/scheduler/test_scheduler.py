@@ -118,7 +118,7 @@ def test_a_request_that_can_never_fit_is_refused_at_the_door() -> None:
 
 
 def test_too_many_waiting_is_overload() -> None:
-    running = driver(max_waiting=2)
+    running = driver(max_waiting=1, max_running=1)
     running.add(request("a"))
     running.add(request("b"))
     with pytest.raises(Overloaded) as caught:

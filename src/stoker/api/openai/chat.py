@@ -11,6 +11,7 @@ from stoker.api.openai.chat_schema import ChatRequest
 from stoker.api.openai.chat_shape import ChatShape
 from stoker.api.openai.job import (
     Identity,
+    check_number,
     check_request,
     make_job,
     seconds_left,
@@ -60,6 +61,7 @@ class ChatCompletions:
         check_request(request, service)
         vocabulary = vocabulary_of(service)
         n, stops = num_choices(request, limits), stop_strings(request, limits)
+        check_number(1, n, service)
         logprobs = _logprobs(request, limits)
         prompt_logprobs = checked_prompt_logprobs(request, limits)
         asked = _max_tokens(request)

@@ -11,6 +11,7 @@ from stoker.api.openai.completion_schema import CompletionRequest
 from stoker.api.openai.completion_shape import CompletionShape, choice_shapes
 from stoker.api.openai.job import (
     Identity,
+    check_number,
     check_request,
     make_job,
     seconds_left,
@@ -47,6 +48,7 @@ class Completions:
         prompts = await service.off_loop(
             exchange.body_size, lambda: read_prompts(service, request.prompt, vocabulary.size)
         )
+        check_number(len(prompts), n, service)
         job = self._job(exchange, request, prompts, vocabulary, n)
         options = request.stream_options
         shape = CompletionShape(

@@ -92,6 +92,18 @@ def make_job(
     )
 
 
+def check_number(num_prompts: int, n: int, service: Service) -> None:
+    """Raises InvalidRequest for more sequences than the engine ever holds at once, and Loading.
+    Fewer may still be too many for now."""
+    most = service.backend.info.max_requests
+    if num_prompts * n > most:
+        raise InvalidRequest(
+            f"{num_prompts * n} answers are asked for; this server holds {most} at once",
+            param="n" if n > 1 else "prompt",
+            hint="Ask for fewer, or for some of them in another request.",
+        )
+
+
 class Identity(msgspec.Struct, frozen=True):
     """What every chunk of an answer repeats."""
 
