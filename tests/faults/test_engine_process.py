@@ -7,17 +7,21 @@ stream that went on wrongly after a restart shows.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from stoker import errors
 from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason
+from stoker.core.sampling import SamplingParams
 from stoker.engine.client import EngineClient
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import EngineState
@@ -175,6 +179,27 @@ async def test_a_request_that_can_never_fit_is_refused_at_once() -> None:
     client = await started()
     with pytest.raises(errors.ContextLengthExceeded, match="4096"):
         await anext(client.submit(request("huge", 5000)))
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sampling": SamplingParams(seed=2**70)},
+        {"sampling": SamplingParams(temperature=math.nan)},
+        {"tenant": "\ud800"},
+        {"tenant": 5j},
+        {"prompt_token_ids": (5000,)},
+        {"timeout": math.nan},
+    ],
+)
+async def test_a_request_that_cannot_be_sent_is_refused_and_leaves_nothing(
+    change: dict[str, Any],
+) -> None:
+    client = await started()
+    with pytest.raises(errors.InvalidRequest):
+        await anext(client.submit(msgspec.structs.replace(request("wrong"), **change)))
+    await asyncio.wait_for(client.drain(3600), 10)
     await client.close()
 
 

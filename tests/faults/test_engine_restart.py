@@ -135,16 +135,36 @@ async def test_all_that_were_accepted_survive_though_they_exceed_the_waiting_roo
 
 
 async def test_a_request_that_kills_every_engine_does_not_take_the_server_along() -> None:
-    client = await started(loading_slowly(0, step_seconds=3600))
-    poison = Running(client, request("poison"))
-    while not poison.task.done():
-        pid = client.pid
-        kill(client)
-        await until(lambda: client.pid not in (None, pid))  # noqa: B023 - awaited here
-        await until(lambda: client.state is EngineState.READY or poison.task.done())
+    settings = EngineSettings(executor="fake", fake=FakeOptions(deadly_token=ord("!")))
+    client = await started(settings)
+    poison = Running(client, request("poison!"))
+    await poison.ended()
     assert poison.finish.error_code == "replica_lost"
-    await until(lambda: client.state is EngineState.READY)
+    harmless = Running(client, request("harmless"))
+    await harmless.ended()
+    assert harmless.tokens == wanted(harmless.asked)
     assert client.num_restarts == 3
+    await client.close()
+
+
+async def test_requests_that_only_waited_are_not_blamed_for_dead_engines() -> None:
+    settings = EngineSettings(
+        executor="fake", max_running=1, fake=FakeOptions(step_seconds=0.005, max_context=100_000)
+    )
+    client = await started(settings)
+    running = Running(client, request("running", 4000))
+    await running.has(1)
+    waiting = [Running(client, request(f"waiting {i}", 3)) for i in range(4)]
+    for _ in range(4):
+        await until(lambda: client.load.num_waiting == 4)
+        progress = len(running.tokens)
+        kill(client)
+        await running.has(progress + 1)
+    client.cancel(running.asked.request_id)
+    for stream in waiting:
+        await stream.ended()
+        assert stream.tokens == wanted(stream.asked)
+    await running.ended()
     await client.close()
 
 

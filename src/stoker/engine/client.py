@@ -102,8 +102,10 @@ class EngineClient:
     async def submit(self, request: Request) -> AsyncGenerator[TokenDelta, None]:
         self._refuse(request)
         stream = self._open(request)
-        expiry = self._expire_later(stream)
+        expiry: asyncio.TimerHandle | None = None
         try:
+            self._hand_over(stream)
+            expiry = self._expire_later(stream)
             while True:
                 delta = await stream.next()
                 yield delta
@@ -158,16 +160,23 @@ class EngineClient:
                 f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new "
                 f"ones exceed the {longest} tokens this server can hold for one request"
             )
+        try:
+            frames.encode(frames.Submit(request))  # later there may be nobody left to refuse it to
+        except errors.ProtocolError as error:
+            raise errors.InvalidRequest(error.message) from None
 
     def _open(self, request: Request) -> Stream:
         now = self._clock.monotonic()
         stream = Stream(request, None if request.timeout is None else now + request.timeout)
         self._streams[request.request_id] = stream
         self._idle.clear()
+        return stream
+
+    def _hand_over(self, stream: Stream) -> None:
+        """Without an engine, the next one gets it when it is ready."""
         if self._supervisor.takes_requests:
             stream.in_engine = True
-            self._supervisor.send(frames.Submit(request))
-        return stream
+            self._supervisor.send(frames.Submit(stream.request))
 
     def _expire_later(self, stream: Stream) -> asyncio.TimerHandle | None:
         """A deadline holds even while there is no engine to notice it."""
@@ -232,6 +241,10 @@ class EngineClient:
                 self._load = load
                 for delta in deltas:
                     self._deliver(delta)
+            case frames.Computing(request_ids):
+                computing = frozenset(request_ids)
+                for request_id, stream in self._streams.items():
+                    stream.computing = request_id in computing
             case frames.Rejected():
                 self._reject(frame)
             case frames.Progress(done, total):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 from stoker.core.clock import Clock
@@ -42,6 +43,9 @@ class Engine:
         self._scheduler = scheduler
         self._clock = clock
         self._vocab_size = vocab_size
+        self.announce: Callable[[tuple[RequestId, ...]], None] = lambda _request_ids: None
+        """Called before a step that computes other requests than the one before it."""
+        self._announced: tuple[RequestId, ...] = ()
         self._failed_steps = 0
         self.broken = False
         """Whether the engine failed its own test, so that the process should be replaced."""
@@ -88,7 +92,14 @@ class Engine:
             self._check_invariants()
         return deltas
 
+    def _announce(self, plan: StepPlan) -> None:
+        request_ids = tuple(piece.request_id for piece in plan.slices)
+        if request_ids != self._announced:
+            self._announced = request_ids
+            self.announce(request_ids)
+
     def _run(self, plan: StepPlan) -> list[TokenDelta]:
+        self._announce(plan)
         self._expected_seconds = self._scheduler.budget.expected_seconds(plan)
         try:
             result = self._compute(plan)

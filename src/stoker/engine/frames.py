@@ -27,7 +27,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """All an engine process needs to build its executor and scheduler."""
 
     executor: str = "native"
-    """'native' or 'fake': a name in the table of engine/process.py."""
+    """'native' or 'fake': a name in the table of engine/build.py."""
     model_path: str = ""
     quantize: str | None = None
     threads: int = 1
@@ -98,6 +98,13 @@ class Cancel(Frame, frozen=True):
     request_id: RequestId
 
 
+class Computing(Frame, frozen=True):
+    """The requests of the step that begins now; sent when they are others than in the step before.
+    Should the engine die, these may be why, and no others."""
+
+    request_ids: tuple[RequestId, ...]
+
+
 class Deltas(Frame, frozen=True):
     """What one step produced, maybe nothing, and how things stand after it."""
 
@@ -134,6 +141,7 @@ AnyFrame = (
     | Resume
     | Rejected
     | Cancel
+    | Computing
     | Deltas
     | Ping
     | Pong
@@ -145,7 +153,12 @@ _decoder: msgspec.msgpack.Decoder[AnyFrame] = msgspec.msgpack.Decoder(AnyFrame)
 
 
 def encode(frame: Frame) -> bytes:
-    body = _encoder.encode(frame)
+    """Raises ProtocolError for what no frame can hold: other types, integers over 64 bits, text
+    that has no bytes, or too much of anything."""
+    try:
+        body = _encoder.encode(frame)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ProtocolError(f"a frame cannot be encoded: {error}") from None
     if len(body) > MAX_FRAME_BYTES:
         raise ProtocolError(f"a frame of {len(body)} bytes is over the limit")
     return len(body).to_bytes(_LENGTH_BYTES, "little") + body

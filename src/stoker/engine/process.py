@@ -74,6 +74,7 @@ class EngineProcess:
             self._link.send(frames.Failed(error.code, error.message, error.hint))
             return EXIT_LOAD
         self._engine = engine
+        engine.announce = lambda request_ids: self._link.send(frames.Computing(request_ids))
         self._link.send(frames.Ready(info))
         return self._serve(engine)
 

@@ -12,7 +12,8 @@ from stoker.core.request import Request
 from stoker.errors import StokerError
 
 MAX_FRUITLESS = 3
-"""Engines that may die under a request, one after the other, without giving it a single token."""
+"""Engines that may die while they compute a request, one after the other, without giving it a
+single token."""
 
 
 class Stream:
@@ -26,6 +27,8 @@ class Stream:
         self.cancelled = False
         self.in_engine = False
         """Whether the running engine has it; when not, there is nobody to cancel it at."""
+        self.computing = False
+        """Whether it is part of the step the engine was last known to begin."""
         self.finished = False
         self._received: list[TokenId] = []
         self._prompt_logprobs = 0
@@ -73,14 +76,15 @@ class Stream:
 
     @property
     def hopeless(self) -> bool:
-        """Whether so many engines died under it that it may be what kills them. Such a request is
-        given up, before it uses up the restarts that all others depend on."""
+        """Whether so many engines died computing it that it may be what kills them. Such a request
+        is given up, before it uses up the restarts that all others depend on."""
         return self._fruitless >= MAX_FRUITLESS
 
     def engine_died(self) -> None:
-        """The engine that had the request is gone."""
-        if self.in_engine:
-            self.in_engine = False
+        """The engine is gone. A request that only waited had no part in that."""
+        self.in_engine = False
+        if self.computing:
+            self.computing = False
             self._fruitless += 1
 
     def continuation(self, now: float) -> Request:

@@ -7,6 +7,8 @@ reads a slot holding anything else raises, which is how a scheduler's mistake sh
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +38,8 @@ class FakeOptions:
     load_seconds: float = 0.0
     step_seconds: float = 0.0
     """Real time each step takes, for tests that need a stream to be under way."""
+    deadly_token: TokenId | None = None
+    """Computing it ends the process, as a defect of native code would."""
 
 
 class FakeExecutor:
@@ -87,6 +91,8 @@ class FakeExecutor:
         scores = []
         for position in range(piece.end):
             slot = (piece.block_table[position // size], position % size)
+            if piece.tokens[position] == self.options.deadly_token:
+                os.kill(os.getpid(), signal.SIGKILL)
             state = _step(state, piece.tokens[position])
             if position >= piece.start:
                 self._slots[slot] = state

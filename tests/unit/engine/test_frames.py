@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import typing
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,7 @@ EVERY = [
     ),
     frames.Rejected(RequestId("a"), "overloaded", "full", 1.5),
     frames.Cancel(RequestId("a")),
+    frames.Computing((RequestId("a"), RequestId("b"))),
     frames.Deltas(
         [
             TokenDelta(
@@ -112,6 +114,12 @@ def test_a_length_over_the_limit_is_refused_before_it_is_awaited() -> None:
 def test_a_frame_over_the_limit_is_not_sent() -> None:
     with pytest.raises(ProtocolError, match="over the limit"):
         frames.encode(frames.Failed("code", "x" * frames.MAX_FRAME_BYTES, ""))
+
+
+@pytest.mark.parametrize("name", ["\ud800", 5j, 2**70])
+def test_what_no_frame_can_hold_is_refused(name: Any) -> None:
+    with pytest.raises(ProtocolError, match="cannot be encoded"):
+        frames.encode(frames.Cancel(name))
 
 
 def test_another_version_is_refused_naming_both() -> None:

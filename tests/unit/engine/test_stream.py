@@ -100,6 +100,8 @@ def test_a_request_under_which_engine_after_engine_dies_is_hopeless() -> None:
         assert not deltas.hopeless, death
         deltas.engine_died()  # while waiting for an engine: not this request's doing
         deltas.in_engine = True
+        deltas.engine_died()  # while waiting in one
+        deltas.in_engine = deltas.computing = True
         deltas.engine_died()
     assert deltas.hopeless
 
@@ -107,7 +109,7 @@ def test_a_request_under_which_engine_after_engine_dies_is_hopeless() -> None:
 def test_progress_between_deaths_gives_hope() -> None:
     deltas = stream()
     for token in range(20):
-        deltas.in_engine = True
+        deltas.in_engine = deltas.computing = True
         deltas.push(TokenDelta(ID, (token,)))
         deltas.engine_died()
         assert not deltas.hopeless
