@@ -95,6 +95,31 @@ def test_more_requests_than_may_be_open_are_refused_at_once() -> None:
         server.call(server.backend.release)
 
 
+PROBE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def test_silent_connections_make_room_and_those_with_a_request_stay() -> None:
+    with local_server(connections=20) as server:
+        server.call(server.backend.hold)
+        with server.connect() as stream, server.connect() as answered:
+            stream.sendall(request(body(stream=True, max_tokens=4), b"Connection: close"))
+            server.until(lambda: server.application.open_requests == 1)
+            answered.sendall(PROBE + b"\r\n")
+            assert answered.recv(4096).startswith(b"HTTP/1.1 200")
+            silent = []
+            for number in range(60):
+                silent.append(server.connect())
+                silent[-1].sendall(b"GET / HTTP/1.1\r\nX-Slow: " if number % 2 else b"")
+                assert statuses(exchange(server, PROBE + b"Connection: close\r\n\r\n")) == [200]
+            assert len(server.server.server_state.connections) <= 20
+            assert read_all(answered) == b""
+            assert read_all(silent[0]) == b""
+            server.call(server.backend.release)
+            assert read_all(stream).count(b"data: [DONE]") == 1
+        for connection in silent:
+            connection.close()
+
+
 def completion(prompts: int, n: int) -> bytes:
     wanted = json.dumps({"model": MODEL, "prompt": ["hi"] * prompts, "n": n, "max_tokens": 1})
     asked = request(wanted.encode(), b"Connection: close")

@@ -11,6 +11,7 @@ from starlette.routing import Router
 
 from stoker.api.asgi import Receive, Scope, Send
 from stoker.api.body import ClientGone
+from stoker.api.connections import most_requests
 from stoker.api.exchange import Exchange
 from stoker.api.failure import as_stoker_error
 from stoker.api.gates import OPEN_PATHS, HostGate, KeyGate
@@ -34,6 +35,7 @@ class Application:
     def __init__(self, service: Service, server: ServerSection) -> None:
         self.service = service
         self.open_requests = 0
+        self._most = most_requests(service.limits)
         self.idle = asyncio.Event()
         self.idle.set()
         self._host_gate = HostGate(server)
@@ -74,9 +76,8 @@ class Application:
             await exchange.fail(error)
 
     def _check_room(self, exchange: Exchange) -> None:
-        most = self.service.limits.open_requests
-        if self.open_requests > most and exchange.scope["path"] not in OPEN_PATHS:
-            raise Overloaded(f"{most} requests are open already", retry_after=1.0)
+        if self.open_requests > self._most and exchange.scope["path"] not in OPEN_PATHS:
+            raise Overloaded(f"{self._most} requests are open already", retry_after=1.0)
 
     def _record(self, exchange: Exchange) -> None:
         status = exchange.status or CLIENT_LEFT

@@ -16,6 +16,7 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from stoker.api.connections import Connections
 from stoker.api.errors import error_body, error_headers
 from stoker.api.framing import FramingBudget
 from stoker.api.head import check_head
@@ -29,10 +30,11 @@ class _Refused(Exception):
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    def __init__(self, limits: LimitsSection, **options: Any) -> None:
+    def __init__(self, limits: LimitsSection, others: Connections, **options: Any) -> None:
         super().__init__(**options)
         self.access_log = False  # it would hold what clients put into paths; app.py has its own
         self._limits = limits
+        self._others = others
         self._framing = FramingBudget(limits.header_bytes)
         self._head_bytes = 0
         self._in_head = False
@@ -51,8 +53,16 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_made(connection)
         self._reader = ReaderWatch(connection, self._limits, self.loop)
         self._expect_head()
+        self._others.opened(self)
+
+    def drop(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # what it does not read would keep it open
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._others.closed(self)
         self._stop_head_timer()
         self._reader.stop()
         super().connection_lost(exc)
@@ -70,6 +80,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.cycle.response_complete:
+            self._others.silent(self)
         self._bound_close()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -137,6 +149,7 @@ class LimitedProtocol(HttpToolsProtocol):
             raise self._because(error) from None
         if self.parser.should_upgrade():
             raise self._because(InvalidRequest("protocol upgrades are not supported"))
+        self._others.busy(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

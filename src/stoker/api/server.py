@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from stoker.api.app import Application
+from stoker.api.connections import Connections, backlog, most_connections
 from stoker.api.protocol import LimitedProtocol
 from stoker.config.load import check_exposure
 from stoker.config.schema import ServerSection
@@ -38,15 +39,17 @@ class Server(uvicorn.Server):
     def __init__(
         self, application: Application, server: ServerSection, announce: Callable[[str], None]
     ) -> None:
-        """Raises ConfigError when other machines could reach the server without a key."""
+        """Raises ConfigError when other machines could reach the server without a key, and when
+        fewer files may be open than connections."""
         check_exposure(server)
         limits = application.service.limits
-        protocol: Any = partial(LimitedProtocol, limits)
+        protocol: Any = partial(LimitedProtocol, limits, Connections(most_connections(limits)))
         super().__init__(
             uvicorn.Config(
                 application,
                 host=server.host,
                 port=server.port,
+                backlog=backlog(limits),
                 http=protocol,
                 ws="none",
                 lifespan="off",

@@ -52,6 +52,8 @@ class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     header_seconds: Duration = 10.0
     line_bytes: Positive = 8 * 1024
     """Of the request line or one header."""
+    connections: Automatic = 0
+    """Those without a request are closed to keep to it. 0: what the limit of open files leaves."""
     open_requests: Positive = 2048
     """Being read or answered, streams included; beyond it new ones are refused with 429."""
     body_bytes: Positive = 2 * 1024 * 1024
