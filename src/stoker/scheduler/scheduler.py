@@ -85,8 +85,7 @@ class Scheduler:
         Raises ContextLengthExceeded when it can never fit, Overloaded when too many wait.
         """
         self._refuse_too_long(request)
-        held = len(self.running) + len(self._queue)
-        if held >= self.options.max_running + self.options.max_waiting:
+        if len(self._sequences) >= self.options.max_running + self.options.max_waiting:
             raise Overloaded(f"{len(self._queue)} requests are waiting already", retry_after=1.0)
         self.restore(request, now)
 
@@ -298,10 +297,8 @@ class Scheduler:
     def _extend(self, sequence: Sequence, outcome: SliceResult, token: TokenId) -> TokenDelta:
         self.counters.output_tokens += 1
         finish = None
-        if (
-            token in sequence.stop_token_ids
-            and sequence.num_output >= sequence.request.sampling.min_tokens
-        ):
+        may_stop = sequence.num_output >= sequence.request.sampling.min_tokens
+        if may_stop and token in sequence.stop_token_ids:
             finish = Finish(FinishReason.STOP, stop_token_id=token)
         else:
             sequence.tokens.append(token)
