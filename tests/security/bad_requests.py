@@ -95,8 +95,11 @@ def _numbers() -> Iterator[BadRequest]:
         "min_p": (-0.01, 1.01),
         "presence_penalty": (-2.01, 2.01),
         "frequency_penalty": (-2.01, 2.01),
-        "repetition_penalty": (0, 10.01),
+        "repetition_penalty": (0.0099, 10.01),
     }
+    for name in ("top_p", "repetition_penalty"):
+        yield chat(f"{name} is 0", name, **{name: 0})
+        yield chat(f"{name} is -1e308", name, **{name: -1e308})
     for name, (below, above) in ranges.items():
         yield chat(f"{name} too low", name, **{name: below})
         yield chat(f"{name} too high", name, **{name: above})

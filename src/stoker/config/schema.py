@@ -68,10 +68,10 @@ class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """In chat_template_kwargs, at every depth."""
     n: Positive = 8
     batch_prompts: Positive = 64
-    top_logprobs: Annotated[int, msgspec.Meta(ge=0)] = 20
+    top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=256)] = 20
     stops: Annotated[int, msgspec.Meta(ge=0)] = 4
     stop_characters: Positive = 256
-    logit_bias: Annotated[int, msgspec.Meta(ge=0)] = 300
+    logit_bias: Annotated[int, msgspec.Meta(ge=0, le=4096)] = 300
     stream_buffer_bytes: Positive = 64 * 1024
 
 
