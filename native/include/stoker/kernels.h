@@ -108,6 +108,14 @@ struct Kernels {
     // threads, then one join. Pieces need scratch of their own.
     void (*attention_chunks)(const AttentionTask& task, int first_chunk, int end_chunk);
     void (*attention_join)(const AttentionTask& task);
+
+    // The machine's limits: nothing but reading, integer products, float products. The loops do
+    // ops_per_dot and ops_per_fma operations each round. What they return only keeps them alive.
+    float (*read_bytes)(const uint8_t* data, size_t bytes);
+    int32_t (*dot_loop)(size_t count);
+    float (*fma_loop)(size_t count);
+    double ops_per_dot;
+    double ops_per_fma;
 };
 
 inline constexpr int kMatmulRows = 64;

@@ -3,6 +3,7 @@
 
 #include "attention.h"
 #include "elementwise.h"
+#include "limits.h"
 #include "matmul.h"
 
 namespace stoker::STOKER_ISA {
@@ -32,6 +33,11 @@ constexpr Kernels make_table() {
         .attention = attention,
         .attention_chunks = attention_chunks,
         .attention_join = attention_join,
+        .read_bytes = read_bytes,
+        .dot_loop = dot_loop,
+        .fma_loop = fma_loop,
+        .ops_per_dot = kOpsPerDot,
+        .ops_per_fma = kOpsPerFma,
     };
 }
 

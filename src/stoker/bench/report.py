@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from stoker.bench.engine import EngineFigure
+from stoker.bench.kernels import KernelFigure, Limits
 from stoker.bench.machine import Machine
 from stoker.bench.timing import LoadSummary
 from stoker.errors import ConfigError
@@ -20,6 +21,15 @@ class EngineReport(msgspec.Struct, frozen=True, kw_only=True):
     kernels: str
     threads: int
     figures: tuple[EngineFigure, ...]
+
+
+class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
+    machine: Machine
+    kernels: str
+    threads: int
+    rounds: int
+    limits: Limits
+    figures: tuple[KernelFigure, ...]
 
 
 class ServeWorkload(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +50,7 @@ class ServeReport(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[LoadSummary, ...]
 
 
-def write_json(report: EngineReport | ServeReport, target: str) -> None:
+def write_json(report: EngineReport | KernelReport | ServeReport, target: str) -> None:
     """To the file `target`, or to standard output when it is '-'. Raises ConfigError."""
     text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     if target == "-":
@@ -66,6 +76,29 @@ def engine_table(report: EngineReport) -> list[str]:
         for figure in report.figures
     ]
     return _aligned([head, *rows])
+
+
+def kernel_table(report: KernelReport) -> list[str]:
+    head = ("kernel", "shape", "ms", "GB/s", "GOP/s", "of limit", "bound by", "twin takes")
+    rows = [
+        (
+            figure.kernel,
+            figure.shape,
+            f"{figure.milliseconds:.2f}",
+            f"{figure.gb:.1f}",
+            f"{figure.gops:.1f}",
+            f"{figure.share:.0%}",
+            figure.bound,
+            f"{figure.twin_ratio:.0f} x",
+        )
+        for figure in report.figures
+    ]
+    limits = report.limits
+    return [
+        f"{report.kernels}, {report.threads} threads: reads {limits.read_gb:.1f} GB/s, "
+        f"{limits.integer_gops:.0f} GOP/s in int8, {limits.float_gflops:.0f} GFLOP/s",
+        *_aligned([head, *rows]),
+    ]
 
 
 def serve_table(report: ServeReport) -> list[str]:

@@ -1,4 +1,4 @@
-"""`stoker bench`: figures of the engine alone, and of a server under load."""
+"""`stoker bench`: figures of single kernels, of the engine alone, and of a server under load."""
 
 from __future__ import annotations
 
@@ -64,6 +64,38 @@ def engine(
     )
     if target != "-":
         click.echo("\n".join(engine_table(report)))
+    if target is not None:
+        write_json(report, target)
+
+
+@command.command(name="kernels")
+@click.option("--kernels", default="auto", show_default=True, help="An instruction set by name.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
+@click.option("--megabytes", default=200, show_default=True, type=click.IntRange(1, 65536),
+              help="Read in one run; more than the last-level cache holds.")  # fmt: skip
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 1000))
+@TO_JSON
+def kernels(
+    kernels: str, threads: int | None, megabytes: int, rounds: int, target: str | None
+) -> None:
+    """Each kernel beside what this machine can do, and beside its NumPy twin."""
+    from stoker.bench.kernels import measure_kernels
+    from stoker.bench.machine import this_machine, usable_cores
+    from stoker.bench.report import KernelReport, kernel_table, write_json
+    from stoker.kernels.decoder import available_kernels
+
+    threads = threads or usable_cores()
+    limits, figures = measure_kernels(kernels, threads, megabytes, rounds)
+    report = KernelReport(
+        machine=this_machine(),
+        kernels=available_kernels()[0] if kernels == "auto" else kernels,
+        threads=threads,
+        rounds=rounds,
+        limits=limits,
+        figures=figures,
+    )
+    if target != "-":
+        click.echo("\n".join(kernel_table(report)))
     if target is not None:
         write_json(report, target)
 

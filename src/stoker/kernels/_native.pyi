@@ -91,3 +91,37 @@ def sample_row(
     target: int,
     allowed: NDArray[np.uint32],
 ) -> tuple[int, float, int, bool, Ints, Floats]: ...
+
+class measure:  # noqa: N801 - a submodule
+    """Timed runs: seconds, bytes, operations."""
+
+    @staticmethod
+    def read_limit(kernels: str, threads: int, megabytes: int) -> tuple[float, float, float]: ...
+    @staticmethod
+    def dot_limit(kernels: str, threads: int) -> tuple[float, float, float]: ...
+    @staticmethod
+    def fma_limit(kernels: str, threads: int) -> tuple[float, float, float]: ...
+    @staticmethod
+    def matmul(
+        kernels: str,
+        threads: int,
+        codec: int,
+        rows: int,
+        columns: int,
+        batch: int,
+        megabytes: int,
+    ) -> tuple[float, float, float]: ...
+    @staticmethod
+    def attention(
+        kernels: str,
+        threads: int,
+        heads: int,
+        head_dim: int,
+        context: int,
+        positions: int,
+        megabytes: int,
+    ) -> tuple[float, float, float]: ...
+    @staticmethod
+    def rowwise(
+        kernels: str, kernel: str, rows: int, columns: int
+    ) -> tuple[float, float, float]: ...
