@@ -11,29 +11,17 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from stoker.core.ids import RequestId, TokenId
-from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.engine.client import EngineClient, Progress
 from stoker.errors import Loading
 from stoker.llm import ANSWER, COMPLETION
 from stoker.prepare import Messages, Prepared, Prompt, prepare
-from stoker.text.detokenizer import Detokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class TextDelta:
-    text: str
-    token_ids: tuple[TokenId, ...]
-    logprobs: tuple[TokenLogprobs, ...]
-    finish_reason: FinishReason | None
-    """Set on the last delta."""
-    error_code: str | None = None
+from stoker.text.text_delta import TextDelta, TextReader
 
 
 class AsyncEngine:
@@ -105,10 +93,13 @@ class AsyncEngine:
     ) -> AsyncGenerator[TextDelta, None]:
         request_id = RequestId(secrets.token_hex(12))
         request = Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling)
-        detokenizer = Detokenizer(self._ready.text.tokenizer)
+        reader = TextReader(self._ready.text.tokenizer, sampling)
         async with aclosing(self.client.submit(request)) as deltas:
             async for delta in deltas:
-                yield _text_delta(delta, detokenizer)
+                read = reader.read(delta)
+                yield read
+                if read.finish_reason is not None:  # by a stop string the engine knows nothing of
+                    return
 
     async def close(self) -> None:
         """Ends the engine process and every generation. Safe to call twice."""
@@ -126,16 +117,3 @@ class AsyncEngine:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
-
-
-def _text_delta(delta: TokenDelta, detokenizer: Detokenizer) -> TextDelta:
-    text = detokenizer.push(delta.token_ids)
-    if delta.finish is None:
-        return TextDelta(text, delta.token_ids, delta.logprobs, None)
-    return TextDelta(
-        text + detokenizer.flush(),
-        delta.token_ids,
-        delta.logprobs,
-        delta.finish.reason,
-        delta.finish.error_code,
-    )

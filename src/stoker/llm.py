@@ -6,19 +6,22 @@ LLM("smollm2:135m").generate(["The capital of France is"], SamplingParams(max_to
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from stoker.core.ids import RequestId, TokenId
-from stoker.core.output import FinishReason, TokenLogprobs
+from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
+from stoker.core.validation import validate_sampling
 from stoker.engine.build import Progress, build_engine
-from stoker.errors import InternalError
+from stoker.engine.engine import Engine
+from stoker.errors import InternalError, NoCapacity, NumericalError
 from stoker.prepare import Messages, Prompt, prepare
-from stoker.text.detokenizer import Detokenizer
+from stoker.text.text_delta import TextReader
+from stoker.text.tokenizer import Tokenizer
 
 ANY_NUMBER = 1 << 30
 """Prompts that may wait: a list given at once is bounded by its giver."""
@@ -41,8 +44,40 @@ class Completion:
     num_cached_tokens: int = 0
 
 
+class _Generation:
+    """A completion under way. Holds what its consumer has not taken, at most max_tokens."""
+
+    def __init__(self, request: Request, tokenizer: Tokenizer) -> None:
+        self.request_id = request.request_id
+        self.completion = Completion(num_prompt_tokens=request.num_prompt_tokens)
+        self._reader = TextReader(tokenizer, request.sampling)
+        self._pieces: list[str] = []
+
+    @property
+    def done(self) -> bool:
+        return self.completion.finish_reason is not None
+
+    def push(self, delta: TokenDelta) -> None:
+        read, completion = self._reader.read(delta), self.completion
+        self._pieces.append(read.text)
+        completion.token_ids += read.token_ids
+        completion.logprobs += read.logprobs
+        completion.num_cached_tokens += read.num_cached_tokens
+        completion.finish_reason, completion.error_code = read.finish_reason, read.error_code
+
+    def take(self) -> str:
+        """The text that came since the last time."""
+        text = "".join(self._pieces)
+        self._pieces.clear()
+        return text
+
+
 class LLM:
-    """Not thread-safe. Close it, or use it as a context manager, to give the memory back."""
+    """Not thread-safe. Close it, or use it as a context manager, to give the memory back.
+
+    Any number of streams may be open at once, beside `generate` too: whichever is asked for more
+    computes a step for all. A stream that is closed or dropped is cancelled.
+    """
 
     def __init__(
         self,
@@ -60,8 +95,10 @@ class LLM:
         """
         self._prepared = prepare(model, "LLM()", {"max_waiting": ANY_NUMBER} | engine, quantize)
         self.text = self._prepared.text
+        self._engine: Engine | None
         self._engine, self.info = build_engine(self._prepared.settings, progress)
         self._submitted = 0
+        self._generations: dict[RequestId, _Generation] = {}
 
     def generate(
         self, prompts: Prompt | Sequence[Prompt], sampling: SamplingParams = COMPLETION
@@ -78,67 +115,99 @@ class LLM:
         """Answers one conversation. Raises InvalidRequest for a model without a chat template."""
         return self._run([self._prepared.encode_chat(messages)], sampling)[0]
 
-    def stream(self, prompt: Prompt, sampling: SamplingParams = COMPLETION) -> Iterator[str]:
-        """Completes one prompt, yielding text as it comes."""
+    def stream(
+        self, prompt: Prompt, sampling: SamplingParams = COMPLETION
+    ) -> Generator[str, None, None]:
+        """Completes one prompt, yielding text as it comes. Raises as `generate`, for a prompt that
+        cannot fit at the first piece; InternalError or NumericalError when generation fails."""
         return self._stream(self._prepared.encode(prompt), sampling)
 
-    def stream_chat(self, messages: Messages, sampling: SamplingParams = ANSWER) -> Iterator[str]:
+    def stream_chat(
+        self, messages: Messages, sampling: SamplingParams = ANSWER
+    ) -> Generator[str, None, None]:
         """As `chat`, yielding text as it comes."""
         return self._stream(self._prepared.encode_chat(messages), sampling)
-
-    def _submit(self, ids: tuple[TokenId, ...], sampling: SamplingParams) -> RequestId:
-        self._submitted += 1
-        request_id = RequestId(f"offline-{self._submitted}")
-        self._engine.submit(Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling))
-        return request_id
 
     def _run(
         self, prompts: list[tuple[TokenId, ...]], sampling: SamplingParams
     ) -> list[Completion]:
-        completions: dict[RequestId, Completion] = {}
+        generations: list[_Generation] = []
         try:
             for ids in prompts:
-                completions[self._submit(ids, sampling)] = Completion(num_prompt_tokens=len(ids))
-            while not self._engine.idle:
-                self._collect(completions)
+                generations.append(self._submit(ids, sampling))  # noqa: PERF401 - one may raise
+            while not all(generation.done for generation in generations):
+                self._step()
         finally:
-            self._abandon(completions)
-        for completion in completions.values():
-            completion.text = self.text.tokenizer.decode(completion.token_ids)
-        return list(completions.values())
+            for generation in generations:
+                self._leave(generation)
+        for generation in generations:
+            generation.completion.text = generation.take()
+        return [generation.completion for generation in generations]
 
-    def _collect(self, completions: dict[RequestId, Completion]) -> None:
-        for delta in self._engine.step():
-            completion = completions[delta.request_id]
-            completion.token_ids += delta.token_ids
-            completion.logprobs += delta.logprobs
-            completion.num_cached_tokens += delta.num_cached_tokens
-            if delta.finish is not None:
-                completion.finish_reason = delta.finish.reason
-                completion.error_code = delta.finish.error_code
+    def _stream(
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams
+    ) -> Generator[str, None, None]:
+        validate_sampling(sampling, self.info.vocab_size)  # now, not at the first piece
+        return self._pieces(ids, sampling)
 
-    def _stream(self, ids: tuple[TokenId, ...], sampling: SamplingParams) -> Iterator[str]:
-        request_id = self._submit(ids, sampling)
-        detokenizer = Detokenizer(self.text.tokenizer)
+    def _pieces(
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams
+    ) -> Generator[str, None, None]:
+        generation = self._submit(ids, sampling)
         try:
-            while not self._engine.idle:
-                for delta in self._engine.step():
-                    if delta.finish is not None and delta.finish.error_code is not None:
-                        raise InternalError(f"generation failed: {delta.finish.error_code}")
-                    yield from filter(None, [detokenizer.push(delta.token_ids)])
-            yield from filter(None, [detokenizer.flush()])
+            while True:
+                if text := generation.take():
+                    yield text
+                elif generation.done:
+                    break
+                else:
+                    self._step()
         finally:
-            self._abandon([request_id])
+            self._leave(generation)
+        if (code := generation.completion.error_code) is not None:
+            kind = NumericalError if code == NumericalError.code else InternalError
+            raise kind(f"generation failed: {code}")
 
-    def _abandon(self, requests: Sequence[RequestId] | dict[RequestId, Completion]) -> None:
-        """Ends what is still running when the caller stops early or a prompt was refused."""
-        for request_id in requests:
-            self._engine.cancel(request_id)
-        while not self._engine.idle:
-            self._engine.step()
+    # --- the engine ---------------------------------------------------------------------------
+
+    @property
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise NoCapacity("this LLM is closed", hint="Build another one.")
+        return self._engine
+
+    def _submit(self, ids: tuple[TokenId, ...], sampling: SamplingParams) -> _Generation:
+        self._submitted += 1
+        request_id = RequestId(f"offline-{self._submitted}")
+        request = Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling)
+        self._running.submit(request)
+        generation = _Generation(request, self.text.tokenizer)
+        self._generations[request_id] = generation
+        return generation
+
+    def _step(self) -> None:
+        """Computes a step for every generation there is."""
+        if self._running.idle:
+            raise InternalError("a step that was interrupted lost this generation")
+        for delta in self._running.step():
+            generation = self._generations.get(delta.request_id)
+            if generation is not None:
+                generation.push(delta)
+                if generation.done:
+                    self._leave(generation)
+
+    def _leave(self, generation: _Generation) -> None:
+        """Takes no more for it. The engine drops it in its next step, not here: this may run
+        within a step, when the garbage collector finds a stream that was abandoned."""
+        known = self._generations.pop(generation.request_id, None) is not None
+        if known and self._engine is not None:
+            self._engine.cancel(generation.request_id)
 
     def close(self) -> None:
-        self._engine.close()
+        """Ends every stream. Safe to call twice; anything else then raises NoCapacity."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
 
     def __enter__(self) -> LLM:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,10 @@ class Prepared:
         if isinstance(prompt, str):
             ids = tuple(self.text.tokenizer.encode(prompt, add_bos=True))
         else:
-            ids = tuple(prompt)
+            try:
+                ids = tuple(map(operator.index, prompt))
+            except TypeError:
+                raise InvalidRequest("a prompt is text or a list of token ids") from None
             if any(not 0 <= token < self.text.tokenizer.vocab_size for token in ids):
                 raise InvalidRequest("a token id is outside the vocabulary")
         if not ids:

@@ -39,11 +39,18 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     prompt_logprobs: int | None = None
     """As `logprobs`, for the tokens of the prompt."""
     stop_token_ids: tuple[int, ...] = ()
+    stop: str | tuple[str, ...] = ()
+    """Strings that end the text and are not part of it. For the text layer: an engine, which knows
+    tokens only, is cancelled when one is found."""
     ignore_eos: bool = False
 
     @property
     def greedy(self) -> bool:
         return self.temperature < GREEDY_TEMPERATURE
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
     @property
     def needs_history(self) -> bool:

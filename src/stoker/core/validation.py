@@ -62,6 +62,9 @@ def validate_sampling(sampling: SamplingParams, vocab_size: int) -> None:
         raise InvalidRequest("'ignore_eos' must be true or false", param="ignore_eos")
     _entries("stop_token_ids", sampling.stop_token_ids, tuple, list)
     _tokens("stop_token_ids", sampling.stop_token_ids, vocab_size)
+    _entries("stop", sampling.stop, str, tuple, list)
+    if not all(type(stop) is str and stop for stop in sampling.stops):
+        raise InvalidRequest("'stop' holds something other than text, or none", param="stop")
     _entries("logit_bias", sampling.logit_bias, dict)
     _tokens("logit_bias", sampling.logit_bias, vocab_size)
     for value in sampling.logit_bias.values():

@@ -38,6 +38,7 @@ REFUSED: dict[str, tuple[Any, ...]] = {
     "logprobs": (*NO_INTEGERS, MOST_LOGPROBS + 1),
     "prompt_logprobs": (*NO_INTEGERS, MOST_LOGPROBS + 1),
     "stop_token_ids": ((-1,), (VOCABULARY,), (5.0,), ("5",), 5, None, (1,) * (MOST_ENTRIES + 1)),
+    "stop": ("", ("",), ["a", ""], (5,), 5, None, ("a",) * (MOST_ENTRIES + 1)),
     "ignore_eos": (None, 0, "no"),
 }
 TAKEN: dict[str, tuple[Any, ...]] = {
@@ -49,6 +50,7 @@ TAKEN: dict[str, tuple[Any, ...]] = {
     "seed": (0, 2**64 - 1),
     "logprobs": (None, 0, 20),
     "stop_token_ids": ((), (0, VOCABULARY - 1), [5]),
+    "stop": ((), "a", ("a", "bc"), ["a"]),
 }
 
 
