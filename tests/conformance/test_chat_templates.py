@@ -98,6 +98,22 @@ def test_templates_render_what_users_wrote(kind: str) -> None:
         assert words.lower() in refused[name].lower()
 
 
+def test_a_begun_answer_ends_the_prompt_to_the_letter() -> None:
+    """Or the template refuses, or leaves the answer out: then the request is refused."""
+    begun = [CHAT[0], {"role": "assistant", "content": "  Begun <|im_end|> s "}]
+    refused = []
+    for name, source in templates().items():
+        try:
+            ids = compiled(source).encode_unfinished(begun)
+        except InvalidRequest:
+            refused.append(name)
+            continue
+        prompt = tiny_text().tokenizer.decode(ids, skip_control=False)
+        assert prompt.endswith("Begun <|im_end|> s "), name
+        assert "First question" in prompt
+    assert refused == sorted(REFUSED["chat"])
+
+
 def test_chatml_is_rendered_to_the_letter() -> None:
     prompt = compiled(templates()["Qwen-Qwen2.5-7B-Instruct"]).render(CHAT)
     assert prompt == (

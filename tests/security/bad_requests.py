@@ -109,7 +109,11 @@ def _numbers() -> Iterator[BadRequest]:
 
 
 def _switches() -> Iterator[BadRequest]:
-    for name in ("stream", "ignore_eos", "logprobs"):
+    both = {"continue_final_message": True, "add_generation_prompt": True}
+    yield chat("continues and begins an answer", "continue_final_message", **both)
+    for name in (
+        "stream", "ignore_eos", "logprobs", "continue_final_message", "add_generation_prompt",
+    ):  # fmt: skip
         for kind, value in {"text": "true", "1": 1, "list": []}.items():
             yield chat(f"{name} is {kind}", name, **{name: value})
     yield text("echo is text", "echo", echo="yes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import get_args, get_origin, get_type_hints
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -37,7 +37,11 @@ def refusal(error: msgspec.ValidationError, record: type[msgspec.Struct]) -> Inv
     if missing := _MISSING.match(complaint):
         param = _join(path, missing.group(1))
         return InvalidRequest(f"'{param}' is required", param=param)
-    return InvalidRequest(f"{_subject(path)} {_expected(complaint)}", param=path or None)
+    if complaint.startswith("Invalid enum value"):
+        expected = f"must be one of {', '.join(map(repr, _choices(record, path)))}"
+    else:
+        expected = _expected(complaint)
+    return InvalidRequest(f"{_subject(path)} {expected}", param=path or None)
 
 
 def _unknown(path: str, name: str, record: type[msgspec.Struct]) -> InvalidRequest:
@@ -68,6 +72,14 @@ def _struct_in(annotation: object) -> type[msgspec.Struct] | None:
     return None
 
 
+def _choices(record: type[msgspec.Struct], path: str) -> list[str]:
+    """The words that the field at the path may be."""
+    name = path.rpartition(".")[2]
+    annotation = get_type_hints(_record_at(record, path)).get(name)
+    parts = [annotation, *get_args(annotation)]
+    return [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
+
+
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
@@ -79,8 +91,6 @@ def _subject(path: str) -> str:
 def _expected(complaint: str) -> str:
     if complaint.startswith("Number out of range"):
         return "is out of range"
-    if complaint.startswith("Invalid enum value"):
-        return "is not one of the values allowed"
     match = _TYPE.match(complaint)
     if match is None:
         return "is not valid"

@@ -56,9 +56,11 @@ class Service:
         return Generator(self.backend, self.text.tokenizer, self.metrics, self.clock)
 
     def check_model(self, name: str) -> None:
-        """Raises ModelNotFound."""
-        if name != self.name:
-            raise ModelNotFound(f"the model '{name[:128]}' is not served here", param="model")
+        """Upper and lower case are the same. Raises ModelNotFound, which names the model served."""
+        if name.casefold() != self.name.casefold():
+            raise ModelNotFound(
+                f"the model '{name[:128]}' is not served here; '{self.name}' is", param="model"
+            )
 
     async def read(self, exchange: Exchange, record: type[Record]) -> Record:
         """The body as a record. Raises RequestError naming the field."""

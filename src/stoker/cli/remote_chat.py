@@ -25,6 +25,7 @@ class _Choice(msgspec.Struct):
 
 class _Error(msgspec.Struct):
     message: str = "the server reported an error"
+    hint: str | None = None
 
 
 class _Event(msgspec.Struct):
@@ -83,7 +84,7 @@ class RemoteChat:
                 return
             event = msgspec.json.decode(data, type=_Event)
             if event.error is not None:
-                raise SetupError(event.error.message)
+                raise SetupError(event.error.message, hint=event.error.hint)
             for choice in event.choices:
                 if choice.delta.content:
                     yield choice.delta.content
@@ -114,13 +115,15 @@ class RemoteChat:
         connection.request(verb, self._prefix + path, data, headers)
         response = connection.getresponse()
         if response.status != 200:
-            raise SetupError(_refusal(response))
+            raise _refusal(response)
         return response
 
 
-def _refusal(response: http.client.HTTPResponse) -> str:
+def _refusal(response: http.client.HTTPResponse) -> SetupError:
     try:
         found = msgspec.json.decode(response.read(64 * 1024), type=_Event).error
     except msgspec.DecodeError:
         found = None
-    return found.message if found else f"the server answered with status {response.status}"
+    if found is None:
+        return SetupError(f"the server answered with status {response.status}")
+    return SetupError(found.message, hint=found.hint)

@@ -59,15 +59,43 @@ class ChatTemplate:
         InvalidRequest when the template refuses them or exceeds its limits.
         """
         guard = new_guard()
+        rendered = self._guarded(guard, messages, tools, add_generation_prompt, variables)
+        return self._tokenizer.encode_template(rendered, guard)
+
+    def encode_unfinished(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> list[TokenId]:
+        """As `encode`, with a last message that the model is to go on with: the prompt ends with
+        its text, to the letter. Where that is in what the template made, a mark tells."""
+        *before, last = messages
+        guard, mark = new_guard(), new_guard()
+        marked = [*before, {**last, "content": f"{last['content']}{mark}"}]
+        rendered = self._guarded(guard, marked, tools, False, variables)
+        shown, found, _ = rendered.rpartition(mark)
+        if not found:
+            raise InvalidRequest("the chat template leaves out the last message", param="messages")
+        return self._tokenizer.encode_template(shown.replace(mark, ""), guard)
+
+    def _guarded(
+        self,
+        guard: str,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] | None,
+        add_generation_prompt: bool,
+        variables: Mapping[str, Any] | None,
+    ) -> str:
         try:
             request = self._tokenizer.user_text.guarded(
                 [messages, tools, _checked(variables)], guard
             )
         except RecursionError:
             raise InvalidRequest("the messages are nested too deeply", param="messages") from None
-        messages, tools, variables = request
-        rendered = self._render(messages, tools, add_generation_prompt, variables)
-        return self._tokenizer.encode_template(rendered, guard)
+        messages, tools, checked = request
+        return self._render(messages, tools, add_generation_prompt, checked)
 
     def render(
         self,

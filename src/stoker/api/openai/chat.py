@@ -95,7 +95,16 @@ def encode_messages(service: Service, request: ChatRequest) -> list[TokenId]:
             hint="It is a base model: use POST /v1/completions.",
         )
     messages = plain_messages(request.messages, service.limits)
-    return template.encode(messages, variables=template_variables(request, service.limits))
+    variables = template_variables(request, service.limits)
+    if not request.continue_final_message:
+        begin = request.add_generation_prompt is not False
+        return template.encode(messages, add_generation_prompt=begin, variables=variables)
+    if request.add_generation_prompt:
+        raise InvalidRequest(
+            "'continue_final_message' and 'add_generation_prompt' contradict each other",
+            param="continue_final_message",
+        )
+    return template.encode_unfinished(messages, variables=variables)
 
 
 def _logprobs(request: ChatRequest, limits: LimitsSection) -> int | None:

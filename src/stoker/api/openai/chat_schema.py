@@ -39,6 +39,10 @@ class ChatRequest(SamplingFields, kw_only=True):
     top_logprobs: Count | None = None
     reasoning_effort: Annotated[str, Meta(max_length=32)] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    add_generation_prompt: bool | None = None
+    """vLLM's: whether the prompt ends with the beginning of an answer. Default: it does."""
+    continue_final_message: bool | None = None
+    """vLLM's: the last message is the beginning of the answer."""
 
     tools: Any = None
     tool_choice: Any = None

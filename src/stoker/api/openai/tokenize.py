@@ -21,6 +21,9 @@ class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     prompt: str | None = None
     messages: list[Message] | None = None
     add_special_tokens: bool = True
+    add_generation_prompt: bool | None = None
+    continue_final_message: bool | None = None
+    """As for chat completions."""
 
 
 class Tokenized(msgspec.Struct, frozen=True):
@@ -57,7 +60,12 @@ class Tokenize:
             return self._service.text.tokenizer.encode(
                 request.prompt, add_bos=request.add_special_tokens
             )
-        chat = ChatRequest(model=self._service.name, messages=request.messages or [])
+        chat = ChatRequest(
+            model=self._service.name,
+            messages=request.messages or [],
+            add_generation_prompt=request.add_generation_prompt,
+            continue_final_message=request.continue_final_message,
+        )
         return encode_messages(self._service, chat)
 
 
