@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -25,10 +27,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(tenant=st.sampled_from("ab"), tokens=st.lists(st.integers(0, 1), min_size=1, max_size=9))
     def admit(self, tenant: str, tokens: list[int]) -> None:
-        root = self.cache.root(tenant)
-        digests: list[bytes] = []
-        self.cache.extend(digests, root, tokens)
-        found = self.cache.lookup(digests, tenant, tokens, len(tokens) // self.size)
+        chain = self.cache.chain(tenant)
+        packed = array("i", tokens)
+        found = self.cache.lookup(chain, packed, len(tokens) // self.size)
         for index, block in enumerate(found):
             prefix = tuple(tokens[: (index + 1) * self.size])
             assert self.written[block] == (tenant, prefix), "a hit holds other tokens"
@@ -42,7 +43,7 @@ class Machine(RuleBasedStateMachine):
         for index in range(len(found), len(table)):
             self.written[table[index]] = (tenant, tuple(tokens[: (index + 1) * self.size]))
         full = len(tokens) // self.size
-        self.cache.register(table, len(found), full, digests, tenant, tokens)
+        self.cache.register(chain, packed, table, len(found), full)
         self.tables.append(table)
 
     @rule(index=st.integers(0, 20))

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from stoker.core.ids import BlockId, TokenId
+from stoker.core.ids import BlockId
 
 Digest = bytes
 DIGEST_BYTES = 16
@@ -41,6 +41,21 @@ class _Entry:
     content: bytes
 
 
+@dataclass(slots=True)
+class Chain:
+    """One sequence's way through the cache. Each block's digest is computed once, and what was
+    found or recorded is remembered, so that a new block costs the same at any length."""
+
+    tenant: str
+    root: Digest
+    digests: list[Digest] = field(default_factory=list)
+    serials: list[int] = field(default_factory=list)
+    """Of the entries that stood for the first blocks when they were last looked at."""
+
+    def parent(self, index: int) -> int | str:
+        return self.serials[index - 1] if index else self.tenant
+
+
 class PrefixCache:
     """At most one entry per block of the pool, so its size is bounded by the pool's."""
 
@@ -54,59 +69,66 @@ class PrefixCache:
     def __len__(self) -> int:
         return len(self._by_digest)
 
-    def root(self, tenant: str) -> Digest:
-        """Where the chain of a tenant's prompts begins."""
-        return self._hash(b"tenant", tenant.encode())
+    def chain(self, tenant: str) -> Chain:
+        """For a new sequence of a tenant's."""
+        return Chain(tenant, self._hash(b"tenant", tenant.encode()))
 
-    def extend(self, digests: list[Digest], root: Digest, tokens: Sequence[TokenId]) -> None:
-        """Appends the digests of those full blocks of `tokens` that `digests` lacks."""
-        size = self.block_size
-        for start in range(len(digests) * size, len(tokens) // size * size, size):
-            parent = digests[-1] if digests else root
-            digests.append(self._hash(parent, _content(tokens, start, size)))
-
-    def lookup(
-        self, digests: Sequence[Digest], tenant: str, tokens: Sequence[TokenId], limit: int
-    ) -> list[BlockId]:
+    def lookup(self, chain: Chain, tokens: array[int], limit: int) -> list[BlockId]:
         """Blocks holding the longest known beginning of `tokens`, at most `limit` of them."""
-        return [entry.block for entry in self._chain(digests, tenant, tokens, limit)]
+        self._extend(chain, tokens)
+        chain.serials.clear()
+        blocks = []
+        for index in range(min(limit, len(chain.digests))):
+            entry = self._find(chain, index, self._content(tokens, index))
+            if entry is None:
+                break
+            chain.serials.append(entry.serial)
+            blocks.append(entry.block)
+        return blocks
 
     def register(
-        self,
-        table: Sequence[BlockId],
-        first: int,
-        last: int,
-        digests: Sequence[Digest],
-        tenant: str,
-        tokens: Sequence[TokenId],
+        self, chain: Chain, tokens: array[int], table: Sequence[BlockId], first: int, last: int
     ) -> None:
         """Records that blocks `first` to `last - 1` of a sequence are computed and sound. Where
         the same content is known already, the block that had it stays."""
-        parent: int | str = tenant
-        if first:
-            known = list(self._chain(digests, tenant, tokens, first))
-            if len(known) < first:
-                return  # the beginning was evicted: what follows could never be found
-            parent = known[-1].serial
+        self._extend(chain, tokens)
+        if not self._knows(chain, first):
+            return  # the beginning was evicted: what follows could never be found
+        del chain.serials[first:]
         for index in range(first, last):
-            content = _content(tokens, index * self.block_size, self.block_size)
-            entry = self._by_digest.get(digests[index])
-            if entry is None or (entry.parent, entry.content) != (parent, content):
-                entry = _Entry(table[index], next(self._serials), parent, content)
-                self._record(digests[index], entry)
-            parent = entry.serial
+            content = self._content(tokens, index)
+            entry = self._find(chain, index, content)
+            if entry is None:
+                serial = next(self._serials)
+                entry = _Entry(table[index], serial, chain.parent(index), content)
+                self._record(chain.digests[index], entry)
+            chain.serials.append(entry.serial)
 
-    def _chain(
-        self, digests: Sequence[Digest], tenant: str, tokens: Sequence[TokenId], limit: int
-    ) -> Iterator[_Entry]:
-        parent: int | str = tenant
-        for index, digest in enumerate(digests[:limit]):
-            entry = self._by_digest.get(digest)
-            content = _content(tokens, index * self.block_size, self.block_size)
-            if entry is None or (entry.parent, entry.content) != (parent, content):
-                return
-            yield entry
-            parent = entry.serial
+    def _extend(self, chain: Chain, tokens: array[int]) -> None:
+        """Appends the digests of those full blocks of `tokens` that the chain lacks."""
+        for index in range(len(chain.digests), len(tokens) // self.block_size):
+            parent = chain.digests[-1] if chain.digests else chain.root
+            chain.digests.append(self._hash(parent, self._content(tokens, index)))
+
+    def _find(self, chain: Chain, index: int, content: bytes) -> _Entry | None:
+        entry = self._by_digest.get(chain.digests[index])
+        if entry is None or entry.content != content or entry.parent != chain.parent(index):
+            return None
+        return entry
+
+    def _knows(self, chain: Chain, count: int) -> bool:
+        """Whether the last of the first `count` blocks is still what the chain remembers. Its
+        content was compared then, and serials are never used again."""
+        if count == 0:
+            return True
+        if len(chain.serials) < count:
+            return False
+        entry = self._by_digest.get(chain.digests[count - 1])
+        return entry is not None and entry.serial == chain.serials[count - 1]
+
+    def _content(self, tokens: array[int], index: int) -> bytes:
+        start = index * self.block_size
+        return tokens[start : start + self.block_size].tobytes()
 
     def _record(self, digest: Digest, entry: _Entry) -> None:
         """Replaces what the digest or the block stood for before."""
@@ -121,7 +143,7 @@ class PrefixCache:
         return block in self._by_block
 
     def forget(self, block: BlockId) -> None:
-        """The block is about to get new content."""
+        """The block is about to get new content, or what it holds is not to be trusted."""
         digest = self._by_block.pop(block, None)
         if digest is not None:
             del self._by_digest[digest]
@@ -131,7 +153,3 @@ class PrefixCache:
         assert {digest: entry.block for digest, entry in self._by_digest.items()} == {
             digest: block for block, digest in self._by_block.items()
         }, "the prefix cache's two maps differ"
-
-
-def _content(tokens: Sequence[TokenId], start: int, size: int) -> bytes:
-    return array("i", tokens[start : start + size]).tobytes()

@@ -97,8 +97,8 @@ class Scheduler:
         stops = frozenset(request.sampling.stop_token_ids)
         if not request.sampling.ignore_eos:
             stops |= self.options.eos_token_ids
-        root = self.cache.root(request.tenant)
-        sequence = Sequence(request, self._arrivals, now, root, stops)
+        chain = self.cache.chain(request.tenant)
+        sequence = Sequence(request, self._arrivals, now, chain, stops)
         self._arrivals += 1
         self._sequences[request.request_id] = sequence
         self._queue.add(sequence)
@@ -219,11 +219,9 @@ class Scheduler:
     def _lookup(self, sequence: Sequence) -> list[BlockId]:
         if not self.options.prefix_cache or sequence.scores_prompt:
             return []
-        self.cache.extend(sequence.digests, sequence.root, sequence.tokens)
         # The last token is always computed: its logits are what the next one is drawn from.
         limit = (len(sequence.tokens) - 1) // self.options.block_size
-        tenant = sequence.request.tenant
-        return self.cache.lookup(sequence.digests, tenant, sequence.tokens, limit)
+        return self.cache.lookup(sequence.chain, sequence.tokens, limit)
 
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self.options.block_size)
@@ -283,11 +281,8 @@ class Scheduler:
             return
         size = self.options.block_size
         first, last = piece.start // size, piece.end // size
-        if first == last:
-            return
-        self.cache.extend(sequence.digests, sequence.root, sequence.tokens)
-        tenant = sequence.request.tenant
-        self.cache.register(sequence.blocks, first, last, sequence.digests, tenant, sequence.tokens)
+        if first < last:
+            self.cache.register(sequence.chain, sequence.tokens, sequence.blocks, first, last)
 
     def _prompt_delta(self, sequence: Sequence, outcome: SliceResult) -> TokenDelta | None:
         if not outcome.prompt_logprobs:

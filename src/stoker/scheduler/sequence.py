@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from array import array
 
 import msgspec
 
@@ -10,7 +11,7 @@ from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import Finish, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.kv.prefix_cache import Digest
+from stoker.kv.prefix_cache import Chain
 
 NEVER = -1e30
 """Bias that keeps a token from being drawn without making its logit infinite."""
@@ -36,22 +37,22 @@ class Sequence:
     """Mutable, owned by the scheduler. `num_computed` catches up with `len(tokens)`."""
 
     def __init__(
-        self, request: Request, arrival: int, now: float, root: Digest, stops: frozenset[TokenId]
+        self, request: Request, arrival: int, now: float, chain: Chain, stops: frozenset[TokenId]
     ) -> None:
         self.request = request
         self.arrival = arrival
         self.arrived = now
         self.queued_seconds = 0.0
         self.deadline = None if request.timeout is None else now + request.timeout
-        self.tokens: list[TokenId] = [*request.prompt_token_ids, *request.output_token_ids]
+        self.tokens = array("i", request.prompt_token_ids + request.output_token_ids)
+        """Packed, so that an executor's batch takes any run of them at once."""
         self.stop_token_ids = stops
         self.num_computed = 0
         self.num_scored = 1 if not request.output_token_ids else len(self.tokens)
         """Prompt positions before this one were scored already (the first has no score)."""
         self.num_cached = 0
         self.blocks: list[BlockId] = []
-        self.digests: list[Digest] = []
-        self.root = root
+        self.chain = chain
         self.state = SequenceState.WAITING
         self.announced = bool(request.output_token_ids)
         """Whether a first delta, with the number of cached tokens, was sent."""
