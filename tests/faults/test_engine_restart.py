@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import tempfile
 import time
@@ -13,13 +12,14 @@ import pytest
 import uvloop
 
 from stoker import errors
+from stoker.core.clock import SystemClock
 from stoker.core.output import FinishReason
 from stoker.engine.client import EngineClient
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import EngineState
 from stoker.executor.fake import FakeOptions
 from tests.support import leaks
-from tests.support.engine_streams import Running, kill, request, started, until, wanted
+from tests.support.engine_streams import SLOW, Running, kill, request, started, until, wanted
 
 uvloop.new_event_loop().close()  # the first one opens a pipe that stays for good
 
@@ -211,15 +211,28 @@ async def test_a_step_as_long_as_foreseen_is_not_mistaken_for_a_stuck_one() -> N
     await client.close()
 
 
+class HeldUpClock(SystemClock):
+    """Of a front that was stopped for `held_up` seconds; counts how often it is read."""
+
+    held_up = 0.0
+    reads = 0
+
+    def monotonic(self) -> float:
+        self.reads += 1
+        return super().monotonic() + self.held_up
+
+
 async def test_a_front_that_was_held_up_does_not_blame_its_engine() -> None:
-    client = await started(stuck_after=0.4)
+    clock = HeldUpClock()
+    client = EngineClient(SLOW, stuck_after=2.0, clock=clock)
+    await client.start()
     stream = Running(client, request("undisturbed", 100))
     await stream.has(3)
-    pid = client.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(1.0)
-    os.kill(pid, signal.SIGCONT)
+    kill(client, signal.SIGSTOP)  # nothing it said meanwhile must be what saves it
+    clock.held_up = 3600.0
+    reads = clock.reads
+    await until(lambda: clock.reads > reads)  # the watchdog has noticed that time
+    kill(client, signal.SIGCONT)
     await stream.ended()
     assert stream.tokens == wanted(stream.asked)
     assert client.num_restarts == 0

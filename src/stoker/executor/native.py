@@ -15,8 +15,7 @@ from stoker.core.output import TokenLogprobs
 from stoker.errors import ConfigError, NumericalError
 from stoker.executor.batch import StepBatch
 from stoker.executor.interface import MemoryPlan, SliceResult, StepHandle, StepResult
-from stoker.kernels import _native
-from stoker.kernels.decoder import Progress, load_decoder
+from stoker.kernels.decoder import BLOCK_TOKENS, Decoder, Progress, load_decoder
 from stoker.model.load import Model
 from stoker.scheduler.plan import StepPlan
 
@@ -41,13 +40,13 @@ class NativeExecutor:
         self._model = model
         self._options = options
         self._progress = progress
-        self._decoder: _native.Decoder | None = None
+        self._decoder: Decoder | None = None
         self._memory: MemoryPlan | None = None
         self._results: dict[StepHandle, StepResult] = {}
         self._submitted = 0
 
     @property
-    def decoder(self) -> _native.Decoder:
+    def decoder(self) -> Decoder:
         if self._decoder is None:
             raise RuntimeError("load() has not been called")
         return self._decoder
@@ -82,7 +81,7 @@ class NativeExecutor:
         self._decoder = decoder
         self._memory = MemoryPlan(
             num_blocks=num_blocks,
-            block_size=_native.PAGE,
+            block_size=BLOCK_TOKENS,
             max_context=min(options.max_context, self._model.spec.max_context),
             max_step_tokens=options.max_step_tokens,
             max_step_sequences=options.max_step_sequences,
@@ -112,7 +111,7 @@ class NativeExecutor:
     def forward_logits(self, tokens: list[int]) -> NDArray[np.float32]:
         """Logits of every position of one sequence, using blocks from 0. For tests and perplexity;
         overwrites the KV pool."""
-        pages = -(-len(tokens) // _native.PAGE)
+        pages = -(-len(tokens) // BLOCK_TOKENS)
         return self.decoder.forward_logits(
             np.array(tokens, dtype=np.int32),
             np.array([[0, len(tokens), 0]], dtype=np.int32),

@@ -12,6 +12,9 @@ from stoker.kernels import _native
 from stoker.model.spec import DecoderSpec
 from stoker.model.weights.interface import Weights
 
+Decoder = _native.Decoder
+BLOCK_TOKENS: int = _native.PAGE
+"""Positions in a block of keys and values."""
 Progress = Callable[[int, int], None]
 """Called with bytes done and bytes in all."""
 
@@ -28,7 +31,7 @@ def load_decoder(
     kernels: str = "auto",
     threads: int,
     progress: Progress | None = None,
-) -> _native.Decoder:
+) -> Decoder:
     """Packs every tensor, one at a time, so that the model is never in memory twice.
 
     Raises ConfigError for kernels this machine lacks, ModelFileError for a model whose shape the
@@ -40,14 +43,14 @@ def load_decoder(
             hint=f"It can run: {', '.join(available_kernels())}.",
         )
     try:
-        decoder = _native.Decoder(msgspec.to_builtins(spec), kernels, threads)
+        decoder = Decoder(msgspec.to_builtins(spec), kernels, threads)
         _pack(decoder, weights, progress)
     except ValueError as error:
         raise ModelFileError(spec.family, str(error)) from None
     return decoder
 
 
-def _pack(decoder: _native.Decoder, weights: Weights, progress: Progress | None) -> None:
+def _pack(decoder: Decoder, weights: Weights, progress: Progress | None) -> None:
     infos = [weights.info(name) for name in weights.names()]
     total = sum(info.num_bytes for info in infos)
     done = 0

@@ -44,8 +44,3 @@ def quantize_rows_int8(x: Floats) -> QuantizedRows:
 def through_int8(x: Floats) -> Floats:
     """What of x survives its quantisation: the rounding of the int8 kernels, on floats."""
     return quantize_rows_int8(x).dequantize()
-
-
-def matmul_dequantised(x: Floats, weight: Floats) -> Floats:
-    """x [rows, columns] times weight [outputs, columns], already dequantised; sums in double."""
-    return (x.astype(np.float64) @ weight.astype(np.float64).T).astype(np.float32)
