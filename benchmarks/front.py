@@ -180,7 +180,7 @@ def main() -> None:
         asyncio.run(all_clients(options.port, options.clients, options.tokens))
         return
     fake = FakeOptions(
-        num_blocks=2048, vocab_size=20_000, max_step_sequences=64, step_seconds=STEP_SECONDS
+        num_blocks=2048, vocab_size=49_152, max_step_sequences=64, step_seconds=STEP_SECONDS
     )
     engine = min(engine_cost(fake, options.clients, options.tokens) for _ in range(3))
     report = {"engine_us_per_token": engine, **uvloop.run(front_cost(options, fake))}
