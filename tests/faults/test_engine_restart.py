@@ -191,6 +191,14 @@ async def test_cancelled_while_there_is_no_engine() -> None:
     await client.close()
 
 
+async def test_closed_at_the_moment_an_engine_died_nothing_is_left() -> None:
+    client = await started()
+    kill(client)
+    while client.state is not EngineState.RESTARTING:
+        await asyncio.sleep(0)
+    await client.close()  # the supervisor was just clearing away what died
+
+
 async def test_a_cancel_that_the_engine_never_answers_still_ends_the_stream() -> None:
     client = await started(stuck_after=0.4)
     stream = Running(client, request("cancelled", 4000))

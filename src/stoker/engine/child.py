@@ -143,6 +143,7 @@ async def _first(
     finally:
         exited.cancel()
         connected.cancel()
+        await asyncio.gather(exited, return_exceptions=True)
 
 
 async def _end(process: asyncio.subprocess.Process) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol
 
 from stoker import errors
 from stoker.core.clock import Clock
@@ -113,7 +114,7 @@ class Supervisor:
             if self.state is not EngineState.LOADING:
                 self.state = EngineState.RESTARTING
             self._events.engine_died()
-            code = await asyncio.shield(child.close())
+            code = await _finished(child.close())
         while_loading = " while loading" if self.state is EngineState.LOADING else ""
         return reason or errors.ReplicaLost(f"the engine ended with code {code}{while_loading}")
 
@@ -157,6 +158,15 @@ class Supervisor:
         if self.takes_requests:
             self.state = EngineState.STUCK
         child.kill()
+
+
+async def _finished(work: Coroutine[Any, Any, int]) -> int:
+    """Its result. Awaited even when cancelled meanwhile: no process is left half ended."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await task
 
 
 _SETUP_ERRORS: dict[str, type[errors.SetupError]] = {
