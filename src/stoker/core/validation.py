@@ -36,14 +36,16 @@ _MOST_BIAS = 100.0
 
 def validate(request: Request, vocab_size: int) -> None:
     """Raises InvalidRequest, `param` naming the field. Lengths are the scheduler's to judge."""
+    validate_sampling(request.sampling, vocab_size)
     if not request.prompt_token_ids:
         raise InvalidRequest("the prompt has no tokens", param="prompt")
     _tokens("prompt", request.prompt_token_ids, vocab_size)
     _tokens("prompt", request.output_token_ids, vocab_size)
+    if len(request.output_token_ids) >= request.sampling.max_tokens:
+        raise InvalidRequest("every token was delivered already", param="max_tokens")
     _integer("priority", request.priority, -_INT32, _INT32)
     if request.timeout is not None:
         _number("timeout", request.timeout, 0.0, math.inf)
-    validate_sampling(request.sampling, vocab_size)
 
 
 def validate_sampling(sampling: SamplingParams, vocab_size: int) -> None:

@@ -1,8 +1,9 @@
 """Whose request is next: the virtual token counter (Sheng et al., OSDI 2024).
 
 Each tenant's counter grows with the tokens computed for it; among tenants with waiting requests,
-the one with the smallest counter is served. A tenant that comes back after a pause starts level
-with the others: idle time earns no credit.
+the one with the smallest counter is served. A prompt is charged when it is admitted, so that a
+burst is admitted in turn. A tenant that had nothing waiting starts level with those that had:
+time in which it asked for less than its share earns no credit.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class FairQueue:
     def __init__(self) -> None:
         self._tenants: dict[str, _Tenant] = {}
         self._size = 0
+        self._served = _Tenant(0.0)
+        """Whose sequence was taken last. It stands for the others while nothing waits."""
 
     def __len__(self) -> int:
         return self._size
@@ -38,8 +41,9 @@ class FairQueue:
         """A new sequence. Its tenant is known until `retire` is called for all of its sequences."""
         tenant = self._tenants.get(sequence.request.tenant)
         if tenant is None:
-            level = min((other.counter for other in self._tenants.values()), default=0.0)
-            tenant = self._tenants[sequence.request.tenant] = _Tenant(level)
+            tenant = self._tenants[sequence.request.tenant] = _Tenant(0.0)
+        if not tenant.waiting:
+            tenant.counter = max(tenant.counter, self._level())
         tenant.active += 1
         self._push(tenant, sequence, preempted=False)
 
@@ -58,7 +62,8 @@ class FairQueue:
 
     def remove(self, sequence: Sequence) -> None:
         """Takes a waiting sequence out, from the head in logarithmic time."""
-        waiting = self._tenants[sequence.request.tenant].waiting
+        self._served = self._tenants[sequence.request.tenant]
+        waiting = self._served.waiting
         if waiting[0][3] is sequence:
             heapq.heappop(waiting)
         else:
@@ -66,7 +71,7 @@ class FairQueue:
             heapq.heapify(waiting)
         self._size -= 1
 
-    def charge(self, sequence: Sequence, input_tokens: int, output_tokens: int) -> None:
+    def charge(self, sequence: Sequence, input_tokens: int = 0, output_tokens: int = 0) -> None:
         cost = INPUT_WEIGHT * input_tokens + OUTPUT_WEIGHT * output_tokens
         self._tenants[sequence.request.tenant].counter += cost
 
@@ -80,6 +85,10 @@ class FairQueue:
 
     def waiting(self) -> list[Sequence]:
         return [entry[3] for tenant in self._tenants.values() for entry in tenant.waiting]
+
+    def _level(self) -> float:
+        waiting = (tenant.counter for tenant in self._tenants.values() if tenant.waiting)
+        return min(waiting, default=self._served.counter)
 
     def _push(self, tenant: _Tenant, sequence: Sequence, *, preempted: bool) -> None:
         entry = (not preempted, sequence.request.priority, sequence.arrival, sequence)

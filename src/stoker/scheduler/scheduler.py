@@ -8,7 +8,7 @@ always fits alone, so some request always makes progress (invariants I05, I06).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta
@@ -20,7 +20,7 @@ from stoker.kv.prefix_cache import Hash, PrefixCache
 from stoker.scheduler.fairness import FairQueue
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 from stoker.scheduler.sequence import Sequence, SequenceState
-from stoker.scheduler.token_budget import TokenBudget
+from stoker.scheduler.token_budget import SMALLEST_SLICE, TokenBudget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,9 @@ class Counters:
 
 class Scheduler:
     def __init__(self, options: SchedulerOptions, hash_block: Hash) -> None:
-        self.options = options
+        # A step has room for every running sequence and, beside them, for a piece of a prompt.
+        most = max(1, options.max_step_tokens - SMALLEST_SLICE)
+        self.options = options = replace(options, max_running=min(options.max_running, most))
         self.counters = Counters()
         self.cache = PrefixCache(options.block_size, hash_block)
         self.pool = BlockPool(options.num_blocks, self.cache.forget)
@@ -190,12 +192,20 @@ class Scheduler:
                 return
             self._queue.remove(sequence)
             if sequence.state is SequenceState.WAITING:
-                sequence.queued_seconds = now - sequence.arrived
+                self._begin(sequence, now)
             sequence.move_to(SequenceState.RUNNING)
             self.running.append(sequence)
             count = min(sequence.num_missing, left)
             slices.append(self._slice(sequence, count))
             left -= count
+
+    def _begin(self, sequence: Sequence, now: float) -> None:
+        """What counts once, however often the sequence is preempted and admitted again."""
+        sequence.queued_seconds = now - sequence.arrived
+        sequence.num_cached = sequence.num_computed
+        self.counters.prefix_queried += len(sequence.tokens)
+        self.counters.prefix_hits += sequence.num_computed
+        self._queue.charge(sequence, input_tokens=sequence.num_missing)
 
     def _take_blocks(self, sequence: Sequence) -> bool:
         """Cached blocks and room for everything the sequence has so far, or nothing at all."""
@@ -210,10 +220,6 @@ class Scheduler:
             return False
         sequence.blocks = cached + self.pool.allocate(needed)
         sequence.num_computed = len(cached) * self.options.block_size
-        if not sequence.announced:
-            sequence.num_cached = sequence.num_computed
-            self.counters.prefix_queried += len(sequence.tokens)
-            self.counters.prefix_hits += sequence.num_computed
         return True
 
     def _lookup(self, sequence: Sequence) -> list[BlockId]:
@@ -252,25 +258,17 @@ class Scheduler:
                 deltas.append(delta)
         return deltas
 
-    def fail(self, plan: StepPlan, error_code: str) -> list[TokenDelta]:
-        """The step was lost: ends the requests that were in it, and only those."""
-        return [
-            self._finish(
-                self._sequences[piece.request_id], Finish(FinishReason.ERROR, error_code=error_code)
-            )
-            for piece in plan.slices
-        ]
-
     def _apply_slice(
         self, sequence: Sequence, piece: SequenceSlice, outcome: SliceResult
     ) -> TokenDelta | None:
         if outcome.error_code is not None:
+            for block in sequence.blocks:  # what was read may be what went wrong
+                self.cache.forget(block)
             return self._finish(sequence, Finish(FinishReason.ERROR, error_code=outcome.error_code))
         sequence.num_computed = piece.end
         self._register(sequence, piece)
         sequence.num_scored = max(sequence.num_scored, min(piece.end + 1, sequence.num_prompt))
         in_prompt = max(0, min(piece.end, sequence.num_prompt) - piece.start)
-        self._queue.charge(sequence, in_prompt, int(outcome.token is not None))
         self.counters.prompt_tokens += in_prompt
         if outcome.token is None:
             return self._prompt_delta(sequence, outcome)
@@ -291,6 +289,7 @@ class Scheduler:
 
     def _extend(self, sequence: Sequence, outcome: SliceResult, token: TokenId) -> TokenDelta:
         self.counters.output_tokens += 1
+        self._queue.charge(sequence, output_tokens=1)
         finish = None
         may_stop = sequence.num_output >= sequence.request.sampling.min_tokens
         if may_stop and token in sequence.stop_token_ids:

@@ -10,6 +10,8 @@ arrivals, cancellations and the watchdog wait for it.
 
 from __future__ import annotations
 
+import math
+
 from stoker.scheduler.plan import StepPlan
 
 FORGETTING = 0.98
@@ -23,6 +25,9 @@ ORDINARY_PROMPT = 512
 """Tokens; longer prompts are computed in shorter slices."""
 LONGEST_STEP = 2.0
 """Seconds a step of prompts alone may take."""
+OUTLIER = 10.0
+"""A step counts at most this many times what was expected: one in which the machine slept must not
+make it look slow for hundreds more, and one that really became slow is still noticed soon."""
 SLOWEST_TOKEN = 0.1
 """Seconds for a token, assumed before anything is known."""
 
@@ -104,6 +109,10 @@ class TokenBudget:
         self.cost = StepCost()
 
     def observe(self, plan: StepPlan, seconds: float) -> None:
+        if not 0.0 <= seconds < math.inf:  # nor a NaN: it would stay in the sums for good
+            return
+        most = max(OUTLIER * self.expected_seconds(plan), self.inter_token_target)
+        seconds = min(seconds, most)
         has_prompt = plan.num_tokens > len(plan.slices)
         self.cost.observe(plan.num_tokens, kv_tokens(plan), seconds, has_prompt=has_prompt)
 
@@ -112,8 +121,9 @@ class TokenBudget:
     ) -> int:
         """Tokens of the `num_prompts` prompts (waiting ones included), the first of them
         `first_prompt` tokens long, that this step may compute beside `num_decoding` sequences whose
-        contexts sum to `decoding_context`. Never so few that a prompt stands still."""
-        room = max(self.max_step_tokens - num_decoding, SMALLEST_SLICE)
+        contexts sum to `decoding_context`. Never so few that a prompt stands still, except where
+        the decoding ones fill the step."""
+        room = max(self.max_step_tokens - num_decoding, 0)
         if self.cost.observations < MIN_OBSERVATIONS:
             target = self.inter_token_target if num_decoding else LONGEST_STEP
             return min(room, self._early_tokens(target))

@@ -86,6 +86,7 @@ def test_alternatives_are_no_more_than_there_are_tokens() -> None:
         {"prompt_token_ids": (1, VOCABULARY)},
         {"prompt_token_ids": (1, 1.5)},
         {"output_token_ids": (VOCABULARY,)},
+        {"output_token_ids": (1,) * 16},  # nothing is left to compute
         {"priority": 2**70},
         {"timeout": math.nan},
         {"timeout": -1.0},

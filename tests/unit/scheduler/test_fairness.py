@@ -11,11 +11,11 @@ from tests.support.driving import Driver, make_scheduler
 PROMPT, OUTPUT, RUNNING = 20, 10, 4
 
 
-def request(tenant: str, index: int) -> Request:
+def request(tenant: str, index: int, max_tokens: int = OUTPUT) -> Request:
     return Request(
         request_id=RequestId(f"{tenant}{index}"),
         prompt_token_ids=tuple(range(PROMPT)),
-        sampling=SamplingParams(max_tokens=OUTPUT, seed=index),
+        sampling=SamplingParams(max_tokens=max_tokens, seed=index),
         tenant=tenant,
     )
 
@@ -23,6 +23,10 @@ def request(tenant: str, index: int) -> Request:
 def driver() -> Driver:
     executor = FakeExecutor(FakeOptions(num_blocks=256))
     return Driver(executor, make_scheduler(executor, max_running=RUNNING, prefix_cache=False))
+
+
+def finished(running: Driver, tenant: str) -> int:
+    return sum(o.finish is not None for n, o in running.outcomes.items() if n.startswith(tenant))
 
 
 def service(running: Driver, tenant: str) -> int:
@@ -57,6 +61,49 @@ def test_a_tenant_that_was_idle_gets_its_share_but_no_arrears() -> None:
         running.step()
     gained = service(running, "a") - before
     assert gained > 0.35 * (gained + service(running, "b"))
+
+
+def test_one_long_stream_earns_no_credit_for_a_burst() -> None:
+    running = driver()
+    stream = request("b", 0, max_tokens=1000)
+    running.add(stream)
+    for index in range(100):
+        running.add(request("a", index))
+    for _ in range(150):
+        running.step()
+    for index in range(1, 31):
+        running.add(request("b", index))
+    before = finished(running, "a")
+    while finished(running, "b") < 20:
+        running.step()
+    assert finished(running, "a") - before >= 10, "a tenant with work waiting was passed over"
+
+
+def test_two_bursts_that_fit_into_one_step_are_admitted_in_turn() -> None:
+    running = driver()
+    running.add(request("first", 0))
+    running.run()  # steps are known to be quick now
+    for index in range(RUNNING):
+        running.add(request("a", index))
+    for index in range(RUNNING):
+        running.add(request("b", index))
+    running.step()
+    admitted = [sequence.request.tenant for sequence in running.scheduler.running]
+    assert sorted(admitted) == ["a", "a", "b", "b"]
+
+
+def test_who_is_preempted_does_not_pay_twice() -> None:
+    executor = FakeExecutor(FakeOptions(num_blocks=6, block_size=8))
+    running = Driver(executor, make_scheduler(executor, max_running=2, prefix_cache=False))
+    running.add(request("a", 0, max_tokens=20))
+    running.add(request("b", 0, max_tokens=20))
+    tenants = running.scheduler._queue._tenants
+    paid = 0.0
+    while "b" in tenants:
+        paid = tenants["b"].counter
+        running.step()
+    assert running.scheduler.counters.preemptions > 0
+    assert paid <= PROMPT + 2 * 20
 
 
 def test_tenants_are_forgotten_when_their_last_request_ends() -> None:

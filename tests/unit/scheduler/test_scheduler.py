@@ -126,18 +126,6 @@ def test_too_many_waiting_is_overload() -> None:
     assert caught.value.retry_after is not None
 
 
-def test_a_lost_step_ends_its_own_requests_only() -> None:
-    running = driver(max_running=1)
-    running.add(request("lost"))
-    running.add(request("other"))
-    plan = running.scheduler.plan(running.now)
-    assert plan is not None
-    [delta] = running.scheduler.fail(plan, "internal")
-    assert delta.finish is not None
-    assert (delta.request_id, delta.finish.error_code) == ("lost", "internal")
-    assert running.run()[RequestId("other")].tokens == expected_tokens((1, 2, 3, 4, 5), 1, 6)
-
-
 def test_a_row_that_is_not_finite_ends_alone_and_is_not_cached() -> None:
     running = driver()
     running.add(request("poisoned", prompt=12))
@@ -165,6 +153,51 @@ def test_a_cached_prompt_is_reported_and_its_last_token_still_computed() -> None
     second = running.run()[RequestId("second")]
     assert (first.cached, second.cached) == (0, 8)
     assert second.tokens == first.tokens
+
+
+def test_a_prefix_that_gave_a_bad_row_is_computed_anew() -> None:
+    """Its keys and values may be what went wrong: a bad prefix must not outlive its request."""
+    running = driver(max_step_tokens=20)
+    running.add(request("first", prompt=40))
+    running.run()
+    running.add(request("bad", prompt=40, max_tokens=30))
+    running.step()
+    assert running.outcomes[RequestId("bad")].cached > 0
+    plan = running.scheduler.plan(running.now)
+    assert plan is not None
+    error = StepResult((SliceResult(error_code="numerical_error"),), 0.01)
+    running.scheduler.apply(plan, error)
+    running.scheduler.check()
+    running.add(request("again", prompt=40))
+    del running.outcomes[RequestId("bad")]
+    again = running.run()[RequestId("again")]
+    assert again.cached == 0
+    assert again.tokens == running.outcomes[RequestId("first")].tokens
+
+
+def test_what_a_preempted_request_computed_itself_is_not_reported_as_cached() -> None:
+    running = driver(blocks=15, block_size=4, inter_token_target=0.0001)
+    running.add(request("old", prompt=8, max_tokens=12, tenant="another"))
+    while len(running.outcomes[RequestId("old")].tokens) < 7:
+        running.step()
+    running.add(request("young", prompt=44, max_tokens=1))
+    outcome = running.run()[RequestId("young")]
+    assert running.scheduler.counters.preemptions == 1
+    assert len(outcome.tokens) == 1
+    assert outcome.cached == 0
+
+
+@pytest.mark.parametrize("most", [1, 2, 9, 12])
+def test_a_step_stays_within_what_the_executor_takes(most: int) -> None:
+    running = driver(max_step_tokens=most, max_running=8)
+    for index in range(8):
+        running.add(request(f"r{index}", prompt=10, max_tokens=4))
+    while not running.scheduler.idle:
+        for _ in range(3):
+            plan = running.scheduler.plan(running.now)
+            assert plan is None or plan.num_tokens <= most
+        running.step()
+    assert all(len(outcome.tokens) == 4 for outcome in running.outcomes.values())
 
 
 def test_another_tenant_never_hits() -> None:
@@ -230,7 +263,7 @@ def test_the_first_delta_says_how_long_the_request_waited() -> None:
     running.add(request("first", max_tokens=3))
     running.now = 2.0
     running.add(request("second", max_tokens=3))
-    waited = {}
+    waited: dict[RequestId, list[float]] = {}
     while not running.scheduler.idle:
         running.now += 1.0
         for delta in running.step():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from stoker.core.ids import BlockId, RequestId
@@ -130,3 +132,48 @@ def one_slice(start: int, count: int) -> SequenceSlice:
 
 def test_kv_tokens_counts_the_context_of_every_computed_token() -> None:
     assert kv_tokens(StepPlan((one_slice(10, 4),))) == sum(range(11, 15))
+
+
+def busy_budget() -> TokenBudget:
+    budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
+    budget.cost = taught(0.004, 0.0005, 1e-7)
+    return budget
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -math.inf, -1.0])
+def test_a_time_that_is_none_teaches_nothing(seconds: float) -> None:
+    budget, untouched = busy_budget(), busy_budget()
+    budget.observe(StepPlan((one_slice(100, 1),)), seconds)
+    assert budget.prompt_tokens(1, 512, 10, 5_000) == untouched.prompt_tokens(1, 512, 10, 5_000)
+
+
+@pytest.mark.parametrize("seconds", [5.0, 3600.0, 1e300])
+def test_one_step_that_slept_does_not_slow_the_next_ones(seconds: float) -> None:
+    """A laptop that was closed, a container that was frozen."""
+    budget = busy_budget()
+    usual = budget.prompt_tokens(1, 512, 10, 5_000)
+    budget.observe(StepPlan((one_slice(100, 1),)), seconds)
+    assert budget.prompt_tokens(1, 512, 10, 5_000) > usual / 2
+    assert budget.expected_seconds(StepPlan((one_slice(100, 1),))) < 0.02
+
+
+def test_a_machine_that_became_slower_is_noticed_soon() -> None:
+    budget = busy_budget()
+    plan = StepPlan((one_slice(100, 64),))
+    for _ in range(100):
+        budget.observe(plan, 20 * 0.036)
+    assert budget.expected_seconds(plan) > 10 * 0.036
+
+
+def test_time_that_stands_still_gives_a_whole_step() -> None:
+    budget = TokenBudget(max_step_tokens=2048, inter_token_target=0.1)
+    for _ in range(20):
+        budget.observe(StepPlan((one_slice(0, 10),)), 0.0)
+    assert budget.prompt_tokens(1, 512, 10, 5_000) == 2048 - 10
+
+
+@pytest.mark.parametrize("most", [1, 2, 9, 64])
+def test_a_step_never_exceeds_what_the_executor_takes(most: int) -> None:
+    budget = TokenBudget(max_step_tokens=most, inter_token_target=0.1)
+    for decoding in range(most):
+        assert 1 <= budget.prompt_tokens(3, 512, decoding, 5_000) <= most - decoding
