@@ -9,7 +9,8 @@ from stoker.core.output import Finish, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.executor.interface import Executor
 from stoker.kv.prefix_cache import keyed_hash
-from stoker.scheduler.scheduler import Scheduler, SchedulerOptions
+from stoker.scheduler.options import SchedulerOptions
+from stoker.scheduler.scheduler import Scheduler
 
 
 @dataclass

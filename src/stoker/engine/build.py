@@ -16,7 +16,8 @@ from stoker.executor.interface import Executor
 from stoker.executor.native import NativeExecutor, NativeOptions
 from stoker.kv.prefix_cache import keyed_hash
 from stoker.model.load import Model, open_model
-from stoker.scheduler.scheduler import Scheduler, SchedulerOptions
+from stoker.scheduler.options import SchedulerOptions
+from stoker.scheduler.scheduler import Scheduler
 
 Progress = Callable[[int, int], None]
 Made = tuple[Executor, int, Callable[[], str]]

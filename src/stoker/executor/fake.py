@@ -68,6 +68,7 @@ class FakeExecutor:
     def submit(self, plan: StepPlan) -> StepHandle:
         if self.options.step_seconds:
             time.sleep(self.options.step_seconds)
+        self._refuse_too_much(plan)
         self._submitted += 1
         handle = StepHandle(self._submitted)
         slices = tuple(self._compute(piece) for piece in plan.slices)
@@ -84,6 +85,11 @@ class FakeExecutor:
 
     def close(self) -> None:
         self._slots.clear()
+
+    def _refuse_too_much(self, plan: StepPlan) -> None:
+        tokens, sequences = plan.num_tokens, len(plan.slices)
+        if tokens > self.options.max_step_tokens or sequences > self.options.max_step_sequences:
+            raise RuntimeError(f"{tokens} tokens of {sequences} sequences are too much for a step")
 
     def _compute(self, piece: SequenceSlice) -> SliceResult:
         size = self.options.block_size

@@ -31,6 +31,8 @@ class FairQueue:
     def __init__(self) -> None:
         self._tenants: dict[str, _Tenant] = {}
         self._size = 0
+        self.num_tokens = 0
+        """Of all that wait."""
         self._served = _Tenant(0.0)
         """Whose sequence was taken last. It stands for the others while nothing waits."""
 
@@ -70,6 +72,7 @@ class FairQueue:
             waiting[:] = [entry for entry in waiting if entry[3] is not sequence]
             heapq.heapify(waiting)
         self._size -= 1
+        self.num_tokens -= len(sequence.tokens)
 
     def charge(self, sequence: Sequence, input_tokens: int = 0, output_tokens: int = 0) -> None:
         cost = INPUT_WEIGHT * input_tokens + OUTPUT_WEIGHT * output_tokens
@@ -94,3 +97,4 @@ class FairQueue:
         entry = (not preempted, sequence.request.priority, sequence.arrival, sequence)
         heapq.heappush(tenant.waiting, entry)
         self._size += 1
+        self.num_tokens += len(sequence.tokens)

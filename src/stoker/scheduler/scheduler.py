@@ -7,8 +7,9 @@ always fits alone, so some request always makes progress (invariants I05, I06).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta
@@ -18,22 +19,10 @@ from stoker.executor.interface import SliceResult, StepResult
 from stoker.kv.block_pool import BlockPool
 from stoker.kv.prefix_cache import Hash, PrefixCache
 from stoker.scheduler.fairness import FairQueue
+from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 from stoker.scheduler.sequence import Sequence, SequenceState
-from stoker.scheduler.token_budget import SMALLEST_SLICE, TokenBudget
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerOptions:
-    num_blocks: int
-    block_size: int
-    max_context: int
-    max_running: int = 64
-    max_step_tokens: int = 2048
-    max_waiting: int = 256
-    inter_token_target: float = 0.1
-    prefix_cache: bool = True
-    eos_token_ids: frozenset[TokenId] = frozenset()
+from stoker.scheduler.token_budget import TokenBudget
 
 
 @dataclass(slots=True)
@@ -49,9 +38,7 @@ class Counters:
 
 class Scheduler:
     def __init__(self, options: SchedulerOptions, hash_block: Hash) -> None:
-        # A step has room for every running sequence and, beside them, for a piece of a prompt.
-        most = max(1, options.max_step_tokens - SMALLEST_SLICE)
-        self.options = options = replace(options, max_running=min(options.max_running, most))
+        self.options = options = options.fitting()
         self.counters = Counters()
         self.cache = PrefixCache(options.block_size, hash_block)
         self.pool = BlockPool(options.num_blocks, self.cache.forget)
@@ -61,6 +48,8 @@ class Scheduler:
         self._sequences: dict[RequestId, Sequence] = {}
         self._cancelled: list[Sequence] = []
         self._arrivals = 0
+        self._earliest = math.inf
+        """No deadline is before this one."""
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -75,7 +64,7 @@ class Scheduler:
 
     @property
     def waiting_tokens(self) -> int:
-        return sum(sequence.num_missing for sequence in self._queue.waiting())
+        return self._queue.num_tokens
 
     @property
     def idle(self) -> bool:
@@ -102,6 +91,7 @@ class Scheduler:
         chain = self.cache.chain(request.tenant)
         sequence = Sequence(request, self._arrivals, now, chain, stops)
         self._arrivals += 1
+        self._earliest = min(self._earliest, sequence.deadline)
         self._sequences[request.request_id] = sequence
         self._queue.add(sequence)
 
@@ -120,12 +110,13 @@ class Scheduler:
 
     def sweep(self, now: float) -> list[TokenDelta]:
         """Ends what was cancelled and what is past its deadline. Call before `plan`."""
-        late = [s for s in self._sequences.values() if s.deadline is not None and now >= s.deadline]
         cancelled, self._cancelled = self._cancelled, []
-        return [
-            *self._end_all(cancelled, FinishReason.CANCELLED),
-            *self._end_all(late, FinishReason.DEADLINE),
-        ]
+        deltas = self._end_all(cancelled, FinishReason.CANCELLED)
+        if now >= self._earliest:
+            late = [s for s in self._sequences.values() if now >= s.deadline]
+            deltas += self._end_all(late, FinishReason.DEADLINE)
+            self._earliest = min((s.deadline for s in self._sequences.values()), default=math.inf)
+        return deltas
 
     def _end_all(self, sequences: Iterable[Sequence], reason: FinishReason) -> list[TokenDelta]:
         return [
@@ -335,6 +326,8 @@ class Scheduler:
         self.cache.check()
         waiting = self._queue.waiting()
         assert len(waiting) == len(self._queue)
+        assert self.waiting_tokens == sum(sequence.num_missing for sequence in waiting)
+        assert all(self._earliest <= sequence.deadline for sequence in self._sequences.values())
         assert all(not sequence.blocks for sequence in waiting), "a waiting sequence holds blocks"
         assert len(self.running) + len(waiting) == len(self._sequences)
         for sequence in self.running:

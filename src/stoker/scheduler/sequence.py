@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from array import array
 
 import msgspec
@@ -43,7 +44,7 @@ class Sequence:
         self.arrival = arrival
         self.arrived = now
         self.queued_seconds = 0.0
-        self.deadline = None if request.timeout is None else now + request.timeout
+        self.deadline = math.inf if request.timeout is None else now + request.timeout
         self.tokens = array("i", request.prompt_token_ids + request.output_token_ids)
         """Packed, so that an executor's batch takes any run of them at once."""
         self.stop_token_ids = stops
