@@ -147,6 +147,22 @@ async def test_a_request_that_kills_every_engine_does_not_take_the_server_along(
     await client.close()
 
 
+async def test_requests_computed_beside_a_deadly_one_are_not_given_up_with_it() -> None:
+    settings = EngineSettings(executor="fake", fake=FakeOptions(deadly_token=ord("!")))
+    client = await started(settings)
+    # All are submitted before the engine begins its first step, so all are in the one that dies.
+    together = [Running(client, request(f"harmless {i}", 5)) for i in range(6)]
+    poison = Running(client, request("poison!"))
+    together += [Running(client, request(f"harmless too {i}", 5)) for i in range(6)]
+    await poison.ended()
+    assert poison.finish.error_code == "replica_lost"
+    for stream in together:
+        await stream.ended()
+        assert stream.tokens == wanted(stream.asked)
+    assert client.num_restarts == 3
+    await client.close()
+
+
 async def test_requests_that_only_waited_are_not_blamed_for_dead_engines() -> None:
     settings = EngineSettings(
         executor="fake", max_running=1, fake=FakeOptions(step_seconds=0.005, max_context=100_000)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
 from stoker import errors
@@ -60,6 +61,8 @@ class EngineClient:
         self._info: EngineInfo | None = None
         self._load = EngineLoad()
         self._streams: dict[RequestId, Stream] = {}
+        self._suspects: deque[Stream] = deque()
+        self._on_trial: Stream | None = None
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -190,6 +193,9 @@ class EngineClient:
         """The consumer is done; whatever the engine still does for it is stopped."""
         self._streams.pop(stream.request.request_id, None)
         self._stop_computing(stream)
+        if stream is self._on_trial:
+            self._on_trial = None
+            self._try_suspect()
         if not self._streams:
             self._idle.set()
 
@@ -225,15 +231,31 @@ class EngineClient:
 
     def engine_ready(self, info: EngineInfo) -> None:
         self._info = info
+        self._on_trial = None
+        self._suspects.clear()
         now = self._clock.monotonic()
         for stream in self._streams.values():
             if stream.hopeless:
                 stream.end(FinishReason.ERROR, errors.ReplicaLost.code)
+            elif stream.suspect:
+                self._suspects.append(stream)
             elif not stream.finished:
-                stream.in_engine = True
-                self._supervisor.send(frames.Resume(stream.continuation(now)))
+                self._resume(stream, now)
+        self._try_suspect()
         if self._loaded is not None and not self._loaded.done():
             self._loaded.set_result(None)
+
+    def _resume(self, stream: Stream, now: float) -> None:
+        stream.in_engine = True
+        self._supervisor.send(frames.Resume(stream.continuation(now)))
+
+    def _try_suspect(self) -> None:
+        """One of the requests that may have killed an engine is computed at a time: the next when
+        this one has got a token or ended."""
+        while self._suspects and (self._on_trial is None or not self._on_trial.suspect):
+            self._on_trial = self._suspects.popleft()
+            if self._on_trial.suspect:
+                self._resume(self._on_trial, self._clock.monotonic())
 
     def engine_said(self, frame: frames.AnyFrame) -> None:
         match frame:
@@ -241,12 +263,14 @@ class EngineClient:
                 self._load = load
                 for delta in deltas:
                     self._deliver(delta)
+                self._try_suspect()
             case frames.Computing(request_ids):
                 computing = frozenset(request_ids)
                 for request_id, stream in self._streams.items():
                     stream.computing = request_id in computing
             case frames.Rejected():
                 self._reject(frame)
+                self._try_suspect()
             case frames.Progress(done, total):
                 if self._progress is not None:
                     self._progress(done, total)

@@ -16,6 +16,10 @@ MAX_FRUITLESS = 3
 single token."""
 
 
+SUSPECT = 2
+"""So many, and it is computed without other suspects, so that they are not blamed for it."""
+
+
 class Stream:
     """Deltas that arrive faster than they are consumed are merged, so a slow consumer holds one
     delta, bounded by max_tokens. Everything received is remembered until the end: it is what a
@@ -79,6 +83,10 @@ class Stream:
         """Whether so many engines died computing it that it may be what kills them. Such a request
         is given up, before it uses up the restarts that all others depend on."""
         return self._fruitless >= MAX_FRUITLESS
+
+    @property
+    def suspect(self) -> bool:
+        return self._fruitless >= SUSPECT and not self.finished
 
     def engine_died(self) -> None:
         """The engine is gone. A request that only waited had no part in that."""
