@@ -36,12 +36,14 @@ class AsyncEngine:
         model: str = "smollm2:135m",
         *,
         quantize: str | None = None,
+        cache: str | None = None,
         progress: Progress | None = None,
         **engine: Any,
     ) -> None:
-        """`quantize`, `progress` and `engine` are as for LLM. Nothing is loaded yet."""
+        """`quantize`, `cache`, `progress` and `engine` are as for LLM. Nothing is loaded yet."""
         self._model = model
         self._quantize = quantize
+        self._cache = cache
         self._progress = progress
         self._engine = engine
         self._client: EngineClient | None = None
@@ -50,7 +52,7 @@ class AsyncEngine:
     async def start(self) -> None:
         """Fetches and loads the model. Raises SetupError's kinds."""
         prepared = await asyncio.to_thread(
-            prepare, self._model, "AsyncEngine()", self._engine, self._quantize
+            prepare, self._model, "AsyncEngine()", self._engine, self._quantize, self._cache
         )
         client = EngineClient(
             prepared.settings, max_restarts=prepared.max_restarts, progress=self._progress

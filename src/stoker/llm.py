@@ -84,16 +84,18 @@ class LLM:
         model: str = "smollm2:135m",
         *,
         quantize: str | None = None,
+        cache: str | None = None,
         progress: Progress = _silent,
         **engine: Any,
     ) -> None:
-        """`quantize` is q8_0, q4_1 or q4_k, for weights larger than that. `progress` is called with
-        the bytes loaded so far and in all. `engine` holds keys of the engine section of the
-        configuration, e.g. threads=4.
+        """`quantize` is q8_0, q4_1 or q4_k, for weights larger than that. `cache` is the
+        folder for what is downloaded. `progress` is called with the bytes loaded so far and in all.
+        `engine` holds keys of the engine section of the configuration, e.g. threads=4.
 
         Raises SetupError's kinds: PullError, ModelFileError, UnsupportedModel, ConfigError.
         """
-        self._prepared = prepare(model, "LLM()", {"max_waiting": ANY_NUMBER} | engine, quantize)
+        engine = {"max_waiting": ANY_NUMBER} | engine
+        self._prepared = prepare(model, "LLM()", engine, quantize, cache)
         self.text = self._prepared.text
         self._engine: Engine | None
         self._engine, self.info = build_engine(self._prepared.settings, progress)

@@ -51,19 +51,26 @@ class Prepared:
 
 
 def prepare(
-    model: str, source: str, engine: Mapping[str, Any], quantize: str | None = None
+    model: str,
+    source: str,
+    engine: Mapping[str, Any],
+    quantize: str | None = None,
+    cache: str | None = None,
 ) -> Prepared:
-    """Fetches the model if need be. `engine` holds keys of the engine section; `source` is what
-    messages call it. Raises PullError, ModelFileError, UnsupportedModel or ConfigError."""
+    """Fetches the model if need be, into the folder `cache` if one is given. `engine` holds keys of
+    the engine section; `source` is what messages call it. Raises PullError, ModelFileError,
+    UnsupportedModel or ConfigError."""
     given = [Setting(f"engine.{key}", value, source) for key, value in engine.items()]
     if quantize is not None:
         given.append(Setting("model.quantize", quantize, source))
+    if cache:
+        given.append(Setting("model.cache", cache, source))
     config = load_config(given).config
-    cache = cache_folder(config.model)
-    path = resolve(model, cache)
+    folder = cache_folder(config.model)
+    path = resolve(model, folder)
     opened = open_model(path)
     try:
-        text = load_text(path, opened.metadata, cache)
+        text = load_text(path, opened.metadata, folder)
     finally:
         opened.close()
     settings = engine_settings(config, path, text.tokenizer.eos_token_ids)

@@ -24,6 +24,12 @@ def local_model(config: Config) -> Iterator[LLM]:
     path = fetch(config.model)
     with bar(f"Loading {config.model.name}") as progress:
         engine = msgspec.structs.asdict(config.engine)
-        llm = LLM(str(path), quantize=config.model.quantize, progress=progress, **engine)
+        llm = LLM(
+            str(path),
+            quantize=config.model.quantize,
+            cache=config.model.cache,
+            progress=progress,
+            **engine,
+        )
     with llm:
         yield llm

@@ -45,12 +45,16 @@ class RemoteChat:
     """Raises SetupError, with a sentence for the terminal, whenever the server cannot answer."""
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
-        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        self._url = url
+        try:
+            parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+            port = parts.port
+        except ValueError as error:  # brackets that do not close, a port over 65535
+            raise SetupError(f"'{url}' is not the address of a server: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise SetupError(f"'{url}' is not the address of a server")
-        self._url = url
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname, port
         self._prefix = parts.path.rstrip("/").removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self.model = self._first_model()
@@ -70,6 +74,8 @@ class RemoteChat:
         try:
             response = self._ask(connection, "POST", "/v1/chat/completions", body)
             yield from self._events(response)
+        except msgspec.DecodeError:
+            raise SetupError(f"{self._url} does not answer as an OpenAI server does") from None
         except (OSError, http.client.HTTPException) as error:
             raise SetupError(f"the connection to {self._url} broke: {error}") from None
         finally:

@@ -14,12 +14,18 @@ def printable(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def encodable(text: str, encoding: str | None) -> str:
+    """With question marks for what the terminal's encoding lacks: an answer is shown, not lost."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
 def show(pieces: Iterable[str]) -> str:
     """Writes the pieces as they arrive and returns all of them joined."""
     shown = []
     for piece in pieces:
         shown.append(piece)
-        sys.stdout.write(printable(piece))
+        sys.stdout.write(encodable(printable(piece), sys.stdout.encoding))
         sys.stdout.flush()
     sys.stdout.write("\n")
     return "".join(shown)

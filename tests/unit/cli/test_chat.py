@@ -12,7 +12,7 @@ import pytest
 from stoker.cli.chat import Conversation
 from stoker.cli.main import run
 from stoker.cli.remote_chat import Message, RemoteChat
-from stoker.cli.terminal import printable
+from stoker.cli.terminal import encodable, printable
 from stoker.core.sampling import SamplingParams
 from stoker.errors import SetupError
 
@@ -93,6 +93,11 @@ def test_control_characters_do_not_reach_the_terminal(text: str, safe: str) -> N
     assert printable(text) == safe
 
 
+def test_what_the_terminal_cannot_write_becomes_a_question_mark() -> None:
+    assert encodable("caf\u00e9 \U0001f600", "ascii") == "caf? ?"
+    assert encodable("caf\u00e9", "utf-8") == "caf\u00e9"
+
+
 class FakeServer(BaseHTTPRequestHandler):
     stream = b""
     status = 200
@@ -151,6 +156,8 @@ def test_a_server_answers(server: ThreadingHTTPServer, monkeypatch: pytest.Monke
         (500, b"oops", "status 500"),
         (200, events("Hel", end=""), "broke off"),
         (200, b'data: {"error": {"message": "lost"}}\n\n', "lost"),
+        (200, b'data: {"choices": "odd"}\n\n', "does not answer as an OpenAI server does"),
+        (200, b"data: <html>\n\n", "does not answer as an OpenAI server does"),
     ],
 )
 def test_a_failing_server_is_reported(
@@ -170,7 +177,16 @@ def test_a_failing_server_is_reported(
     assert says in told
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x",
+        "http://",
+        "http://127.0.0.1:1",
+        "http://127.0.0.1:99999",
+        "http://[::1",
+    ],
+)
 def test_no_server_is_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["chat", "--url", url]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
