@@ -83,6 +83,24 @@ def test_it_serves_and_a_signal_ends_it_cleanly(sent: signal.Signals) -> None:
         assert "Traceback" not in server.process.stderr.read()
 
 
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_model_loads_ends_it_cleanly(sent: signal.Signals) -> None:
+    """It listens before the engine is ready, and that is when it is told to stop."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-m", "stoker", "serve", "--port", str(port)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+        process.send_signal(sent)
+        assert process.wait(30) == 0
+        assert "stoker:" not in process.stderr.read()
+
+
 def test_settings_reach_the_server(tmp_path: Path) -> None:
     path = tmp_path / "stoker.toml"
     path.write_text("[model]\nserved_name = 'tiny'\n[engine]\nmax_context = 64\n")

@@ -94,6 +94,10 @@ class Server(uvicorn.Server):
         self.stop()
 
     @property
+    def stopping(self) -> bool:
+        return self._drain is not None
+
+    @property
     def url(self) -> str:
         """With the real port. Only after start-up."""
         port = self.servers[0].sockets[0].getsockname()[1]

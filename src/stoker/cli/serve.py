@@ -124,7 +124,7 @@ class Serving:
         running = asyncio.create_task(server.run_until_stopped())
         try:
             await asyncio.wait({running, loading}, return_when=asyncio.FIRST_COMPLETED)
-            if loading.done():
+            if loading.done() and not server.stopping:  # stopped while loading is no failure
                 loading.result()
             return await running
         finally:
