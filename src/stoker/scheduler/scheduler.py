@@ -38,7 +38,7 @@ class Counters:
 
 class Scheduler:
     def __init__(self, options: SchedulerOptions, hash_block: Hash) -> None:
-        self.options = options = options.fitting()
+        self.options = options
         self.counters = Counters()
         self.cache = PrefixCache(options.block_size, hash_block)
         self.pool = BlockPool(options.num_blocks, self.cache.forget)

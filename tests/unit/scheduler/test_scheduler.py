@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from stoker.core.ids import RequestId
@@ -76,8 +77,6 @@ def test_min_tokens_keeps_the_end_from_being_drawn() -> None:
 
 
 def test_a_deadline_ends_waiting_and_running_alike() -> None:
-    import msgspec
-
     running = driver(max_running=1)
     for name in ("running", "waiting"):
         made = request(name, max_tokens=100)
@@ -108,6 +107,30 @@ def test_cancel_ends_a_request_wherever_it_is_and_returns_its_blocks(steps: int)
     assert outcome.finish.reason is FinishReason.CANCELLED
     running.run()
     assert running.scheduler.pool.num_used == 0
+
+
+def test_cancelled_twice_and_late_is_still_one_ending() -> None:
+    running = driver()
+    running.add(msgspec.structs.replace(request("a", max_tokens=50), timeout=5.0))
+    running.step()
+    running.scheduler.cancel(RequestId("a"))
+    running.scheduler.cancel(RequestId("a"))
+    [delta] = running.scheduler.sweep(9.0)
+    assert delta.finish is not None
+    assert delta.finish.reason is FinishReason.CANCELLED
+    assert running.scheduler.sweep(10.0) == []
+
+
+def test_who_was_preempted_goes_before_who_never_ran_whatever_their_priority() -> None:
+    running = driver(blocks=6, block_size=4, max_running=2)
+    running.add(request("old", prompt=4, max_tokens=20))
+    running.add(request("young", prompt=6, max_tokens=18))
+    while not running.scheduler.counters.preemptions:
+        running.step()
+    running.add(msgspec.structs.replace(request("urgent", prompt=4), priority=-1))
+    while "young" not in [s.request.request_id for s in running.scheduler.running]:
+        assert not running.outcomes[RequestId("urgent")].tokens
+        running.step()
 
 
 def test_a_request_that_can_never_fit_is_refused_at_the_door() -> None:
@@ -250,8 +273,6 @@ def planned(plan: StepPlan | None) -> list[str]:
 
 
 def test_priority_goes_first_within_a_tenant() -> None:
-    import msgspec
-
     running = driver(max_running=1)
     running.add(msgspec.structs.replace(request("later"), priority=5))
     running.add(msgspec.structs.replace(request("first"), priority=1))
