@@ -39,8 +39,8 @@ def test_two_backlogged_tenants_get_the_same_though_one_asks_ten_times_as_much()
     running = driver()
     for index in range(100):
         running.add(request("a", index))
-        if index < 30:
-            running.add(request("b", index))
+    for index in range(30):
+        running.add(request("b", index))
     # Sheng et al. 2024, theorem 4.4: the gap stays below twice what one batch may hold.
     bound = 2 * max(2 * RUNNING * (PROMPT + OUTPUT), PROMPT)
     while any(o.finish is None for name, o in running.outcomes.items() if name.startswith("b")):
