@@ -189,12 +189,6 @@ STOKER_INLINE I dot_sixteen(I sum, const B* w, const int8_t* q) {
     return {dot_half<bits>(sum.lo, low, a), dot_half<bits>(sum.hi, high, a)};
 }
 
-// For measuring: hides from the compiler that `a` stays the same, so that nothing leaves the loop.
-STOKER_INLINE void opaque(B& a) { asm volatile("" : "+x"(a.lo), "+x"(a.hi)); }
-STOKER_INLINE I dot_registers(I sum, B w, B a) {
-    return {add_pairs(sum.lo, multiply_bytes<4>(w.lo, a.lo)), add_pairs(sum.hi, multiply_bytes<4>(w.hi, a.hi))};
-}
-
 STOKER_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
 }  // namespace stoker::STOKER_ISA

@@ -113,12 +113,6 @@ STOKER_INLINE I dot_sixteen(I sum, const B* w, const int8_t* q) {
     return sum;
 }
 
-// For measuring: hides from the compiler that `a` stays the same, so that nothing leaves the loop.
-STOKER_INLINE void opaque(B& a) { asm volatile("" : "+v"(a.v)); }
-STOKER_INLINE I dot_registers(I sum, B w, B a) {
-    return {_mm512_dpbusd_epi32(sum.v, w.v, a.v)};
-}
-
 STOKER_INLINE void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
 }  // namespace stoker::STOKER_ISA

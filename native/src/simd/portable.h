@@ -112,16 +112,6 @@ STOKER_INLINE B merge_plane(B low, B plane, int8_t mask) {
     });
 }
 
-// For measuring: hides from the compiler that `a` stays the same, so that nothing leaves the loop.
-STOKER_INLINE void opaque(B& a) { asm volatile("" : "+m"(a)); }
-STOKER_INLINE I dot_registers(I sum, B w, B a) {
-    return lanes<I>([&](int i) {
-        int32_t total = sum.v[i];
-        for (int k = 0; k < 4; ++k) total += int32_t(w.v[4 * i + k]) * int8_t(a.v[4 * i + k]);
-        return total;
-    });
-}
-
 template <int bits>
 STOKER_INLINE I dot_start(int32_t offset_sum) { return splat_int(-offset_sum); }
 

@@ -42,6 +42,13 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def last_level_cache_bytes() -> int:
+    """Of the first core, as Linux says; 0 where it does not."""
+    folder = Path("/sys/devices/system/cpu/cpu0/cache")
+    sizes = [path.read_text(encoding="utf-8").strip() for path in folder.glob("index*/size")]
+    return max((int(size[:-1]) * 1024 for size in sizes if size.endswith("K")), default=0)
+
+
 def cpu_flags() -> frozenset[str]:
     """Instruction-set flags as Linux names them; empty elsewhere."""
     text = _field(Path("/proc/cpuinfo"), "flags") or _field(Path("/proc/cpuinfo"), "Features")

@@ -28,7 +28,10 @@ class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
     kernels: str
     threads: int
     rounds: int
-    limits: Limits
+    megabytes: int
+    """Of weights or cache read in one run."""
+    limits: tuple[Limits, ...]
+    """Of one thread and of all."""
     figures: tuple[KernelFigure, ...]
 
 
@@ -76,29 +79,6 @@ def engine_table(report: EngineReport) -> list[str]:
         for figure in report.figures
     ]
     return _aligned([head, *rows])
-
-
-def kernel_table(report: KernelReport) -> list[str]:
-    head = ("kernel", "shape", "ms", "GB/s", "GOP/s", "of limit", "bound by", "twin takes")
-    rows = [
-        (
-            figure.kernel,
-            figure.shape,
-            f"{figure.milliseconds:.2f}",
-            f"{figure.gb:.1f}",
-            f"{figure.gops:.1f}",
-            f"{figure.share:.0%}",
-            figure.bound,
-            f"{figure.twin_ratio:.0f} x",
-        )
-        for figure in report.figures
-    ]
-    limits = report.limits
-    return [
-        f"{report.kernels}, {report.threads} threads: reads {limits.read_gb:.1f} GB/s, "
-        f"{limits.integer_gops:.0f} GOP/s in int8, {limits.float_gflops:.0f} GFLOP/s",
-        *_aligned([head, *rows]),
-    ]
 
 
 def serve_table(report: ServeReport) -> list[str]:

@@ -71,31 +71,34 @@ def engine(
 @command.command(name="kernels")
 @click.option("--kernels", default="auto", show_default=True, help="An instruction set by name.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
-@click.option("--megabytes", default=200, show_default=True, type=click.IntRange(1, 65536),
-              help="Read in one run; more than the last-level cache holds.")  # fmt: skip
+@click.option("--megabytes", type=click.IntRange(1, 65536),
+              help="Read in one run. Default: eight times the last-level cache.")  # fmt: skip
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 1000))
 @TO_JSON
 def kernels(
-    kernels: str, threads: int | None, megabytes: int, rounds: int, target: str | None
+    kernels: str, threads: int | None, megabytes: int | None, rounds: int, target: str | None
 ) -> None:
     """Each kernel beside what this machine can do, and beside its NumPy twin."""
-    from stoker.bench.kernels import measure_kernels
+    from stoker.bench.kernels import default_megabytes, measure_kernels
     from stoker.bench.machine import this_machine, usable_cores
-    from stoker.bench.report import KernelReport, kernel_table, write_json
+    from stoker.bench.report import KernelReport, write_json
+    from stoker.cli.kernel_table import print_kernels
     from stoker.kernels.decoder import available_kernels
 
     threads = threads or usable_cores()
+    megabytes = megabytes or default_megabytes()
     limits, figures = measure_kernels(kernels, threads, megabytes, rounds)
     report = KernelReport(
         machine=this_machine(),
         kernels=available_kernels()[0] if kernels == "auto" else kernels,
         threads=threads,
         rounds=rounds,
+        megabytes=megabytes,
         limits=limits,
         figures=figures,
     )
     if target != "-":
-        click.echo("\n".join(kernel_table(report)))
+        print_kernels(report)
     if target is not None:
         write_json(report, target)
 

@@ -95,8 +95,11 @@ def sample_row(
 class measure:  # noqa: N801 - a submodule
     """Timed runs: seconds, bytes, operations."""
 
+    class Memory:
+        def __init__(self, megabytes: int) -> None: ...
+
     @staticmethod
-    def read_limit(kernels: str, threads: int, megabytes: int) -> tuple[float, float, float]: ...
+    def read_limit(kernels: str, threads: int, memory: Memory) -> tuple[float, float, float]: ...
     @staticmethod
     def dot_limit(kernels: str, threads: int) -> tuple[float, float, float]: ...
     @staticmethod
@@ -105,6 +108,7 @@ class measure:  # noqa: N801 - a submodule
     def matmul(
         kernels: str,
         threads: int,
+        memory: Memory,
         codec: int,
         rows: int,
         columns: int,
@@ -115,6 +119,7 @@ class measure:  # noqa: N801 - a submodule
     def attention(
         kernels: str,
         threads: int,
+        memory: Memory,
         heads: int,
         head_dim: int,
         context: int,
@@ -122,6 +127,22 @@ class measure:  # noqa: N801 - a submodule
         megabytes: int,
     ) -> tuple[float, float, float]: ...
     @staticmethod
-    def rowwise(
-        kernels: str, kernel: str, rows: int, columns: int
+    def rms_norm(kernels: str, rows: int, columns: int) -> tuple[float, float, float]: ...
+    @staticmethod
+    def quantize_rows(kernels: str, rows: int, columns: int) -> tuple[float, float, float]: ...
+    @staticmethod
+    def silu_multiply(kernels: str, rows: int, columns: int) -> tuple[float, float, float]: ...
+    @staticmethod
+    def rope_store(
+        kernels: str, rows: int, heads: int, kv_heads: int, head_dim: int
+    ) -> tuple[float, float, float]: ...
+    @staticmethod
+    def sampler(
+        kernels: str,
+        threads: int,
+        vocabulary: int,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        megabytes: int,
     ) -> tuple[float, float, float]: ...
