@@ -26,9 +26,11 @@ LABELLED = {
     ("matmul F32", "896 to 4864, 1 rows"): BELOW,
     ("attention", "8192 tokens, 1 x 3 heads of 64"): BELOW,
     ("attention", "8192 tokens, 1 x 7 heads of 64"): BELOW,
-    ("attention", "512 tokens, 8 x 3 heads of 64"): BELOW,
+    ("attention", "512 tokens, 512 x 3 heads of 64"): BELOW,
 }
 """Where the name stands beside the point: right, down, and which end of it."""
+EVERY_SHAPE, ONE_SHAPE = "matmul U4M", "896 to 4864, "
+"""One format is drawn at every shape, the others at one: their points would cover each other."""
 STYLE = """
     .axis { stroke: #52606d; stroke-width: 1.2; }
     .grid { stroke: #d9e2ec; stroke-width: 1; }
@@ -88,11 +90,17 @@ def roofs(limits: dict[str, float]) -> list[str]:
     return parts
 
 
+def drawn(kernel: str, shape: str) -> bool:
+    if kernel.startswith("matmul"):
+        return kernel == EVERY_SHAPE or shape.startswith(ONE_SHAPE)
+    return kernel == "attention"
+
+
 def points(figures: list[dict]) -> list[str]:
     parts = []
     for figure in figures:
         kernel, shape, share = figure["kernel"], figure["shape"], f"{figure['share']:.0%}"
-        if not kernel.startswith(("matmul", "attention")):
+        if not drawn(kernel, shape):
             continue
         x, y = across(figure["gops"] / figure["gb"]), up(figure["gops"])
         kind = "cache" if kernel == "attention" else "point"
@@ -116,8 +124,15 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
 
 
 HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 560" width="900" height="560" \
-role="img" aria-labelledby="title" font-family="Helvetica, Arial, 'DejaVu Sans', sans-serif" \
-font-size="14" fill="#1f2933">"""
+role="img" aria-labelledby="title description" \
+font-family="Helvetica, Arial, 'DejaVu Sans', sans-serif" font-size="14" fill="#1f2933">"""
+
+
+DESCRIPTION = (
+    "Operations per second over operations per byte read, both axes logarithmic. A sloped line is "
+    "the read bandwidth, two level lines are the peaks of int8 and of float arithmetic. Orange "
+    "points are matrix products, blue ones attention."
+)
 
 
 def picture(report: dict) -> str:
@@ -125,11 +140,12 @@ def picture(report: dict) -> str:
     title = f"Kernels under the roofs of {report['machine']['cpu']}, {threads} threads ({kernels})"
     parts = [
         f'<title id="title">{title}</title>',
+        f'<desc id="description">{DESCRIPTION}</desc>',
         f"<style>{STYLE}  </style>",
         '<rect width="900" height="560" fill="#ffffff"/>',
         _text(LEFT, 32, title, "name", "start"),
         *grid(),
-        *roofs(report["limits"]),
+        *roofs(report["limits"][-1]),
         *points(report["figures"]),
     ]
     return "\n".join([HEAD, *(f"  {part}" for part in parts), "</svg>", ""])

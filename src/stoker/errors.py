@@ -6,6 +6,7 @@
     │   ├── ContextLengthExceeded    prompt + max_tokens can never fit               400
     │   ├── UnsupportedConstraint    a constraint that cannot be enforced            400
     │   ├── InvalidApiKey            no key, or a wrong one                          401
+    │   ├── BudgetExhausted          the window's money is spent                     402
     │   ├── PermissionDenied         a key that may not do this                      403
     │   ├── ModelNotFound            no model of that name is served                 404
     │   ├── RouteNotFound            no such path                                    404
@@ -91,6 +92,15 @@ class InvalidApiKey(RequestError):
     type = "authentication_error"
     code = "invalid_api_key"
     default_hint = "Send 'Authorization: Bearer KEY' with a key this server knows."
+
+
+class BudgetExhausted(RequestError):
+    """Not a CapacityError: coming back soon does not help."""
+
+    status = 402
+    type = "budget_error"
+    code = "budget_exhausted"
+    default_hint = "Wait for the next budget window, or ask the operator to raise the budget."
 
 
 class PermissionDenied(RequestError):

@@ -1,0 +1,75 @@
+"""Replicas and who runs them: the one contract behind local processes, other machines, Ray and
+Kubernetes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import NewType, Protocol
+
+import msgspec
+
+from stoker.engine.frames import EngineSettings
+from stoker.engine.interface import Backend
+
+ReplicaId = NewType("ReplicaId", str)
+
+
+class ReplicaState(enum.Enum):
+    STARTING = "starting"
+    READY = "ready"
+    SLEEPING = "sleeping"
+    """Weights are kept, keys and values are not; awake again within seconds."""
+    UNWELL = "unwell"
+    """Not picked until a probe says otherwise."""
+    DRAINING = "draining"
+    GONE = "gone"
+
+
+class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """All a placer needs to start a replica of a model."""
+
+    model: str
+    """Its name for clients."""
+    source: str
+    """What `stoker serve --replica` is told on another machine."""
+    engine: EngineSettings
+
+
+class Replica(Protocol):
+    @property
+    def replica_id(self) -> ReplicaId: ...
+
+    @property
+    def state(self) -> ReplicaState: ...
+
+    @property
+    def backend(self) -> Backend:
+        """Takes requests while READY. Here a stream whose engine dies ends at once with the code
+        'replica_lost': carrying it on is up to the pool, which has other replicas."""
+        ...
+
+    async def sleep(self) -> None: ...
+
+    async def wake(self) -> None: ...
+
+
+class Placer(Protocol):
+    """Starts and stops replicas of one spec. Never starts machines."""
+
+    @property
+    def replicas(self) -> Sequence[Replica]:
+        """Those there are, whatever their state. GONE ones leave by themselves."""
+        ...
+
+    async def start(self) -> Replica:
+        """Begins one more; it is STARTING. Raises NoCapacity when there is no room for it."""
+        ...
+
+    async def stop(self, replica_id: ReplicaId, grace: float) -> None:
+        """Drains it for up to `grace` seconds, then ends it."""
+        ...
+
+    async def close(self) -> None:
+        """Ends all of them at once. Safe to call twice."""
+        ...

@@ -1,0 +1,52 @@
+"""Limits and budgets: reserve the worst case before a request starts, settle the truth after.
+
+Reserving is one atomic operation over requests, tokens, concurrency and money, so that no number
+of clients at once can exceed any of them by one token.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from stoker.gateway.tenant import Tenant
+from stoker.gateway.usage import Price, Usage
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request may come to use."""
+
+    request_id: str
+    tenant: Tenant
+    key_id: str = ""
+    model: str
+    price: Price = Price()
+    input_tokens: int
+    output_tokens: int
+    """The most that are wanted."""
+    seconds: float
+    """After which the request has certainly ended: a reservation nobody settles, because its front
+    died, is then settled at its worst case."""
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    ask: Ask
+    output_tokens: int
+    """The most the request may produce: what was asked, or what the budget has left for it."""
+
+
+class Ledger(Protocol):
+    async def reserve(self, ask: Ask) -> Grant:
+        """Raises RateLimitExceeded, with the seconds after which it may work, or BudgetExhausted
+        when the window's money does not pay even for the prompt and one token."""
+        ...
+
+    async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
+        """Replaces what was reserved by what was used, and records it. `outcome` is a finish reason
+        or an error's code. Settling a second time changes nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Everything settled is on disk when it returns."""
+        ...
