@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from stoker.api.gates import OPEN_PATHS
-from stoker.api.progress import Progress
 from stoker.api.routes import operations
 from stoker.config.load import check_exposure
 from stoker.config.schema import ServerSection
@@ -107,7 +106,7 @@ def test_no_answer_invites_other_origins(server: RunningServer) -> None:
 
 
 def every_route(server: RunningServer) -> list[tuple[str, str]]:
-    table = operations(server.application.service, Progress(0.0))
+    table = operations(server.application.front)
     found = {(operation.method, operation.path) for operation in table}
     found |= {("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/nowhere")}
     verbs = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stoker.api import service
+from stoker.api import off_loop
 from stoker.api.openai import chat, template_variables
 from stoker.api.openai.chat_shape import ChatShape
 from stoker.text.tokenizer import Tokenizer
@@ -20,7 +20,7 @@ from tests.support.server import MODEL, RunningServer, local_server
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 WALKERS: list[tuple[Any, str]] = [
-    (service, "decode"),
+    (off_loop, "decode"),
     (chat, "plain_messages"),
     (template_variables, "_check_number"),
     (UserText, "guarded"),

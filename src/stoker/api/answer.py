@@ -88,7 +88,7 @@ class Answer:
         """Raises StokerError while nothing was sent yet, and ClientGone."""
         if streamed:
             stream = EventStream(self._exchange)
-            with self._service.metrics.open_streams.track_inprogress():
+            with self._service.metrics.server.open_streams.track_inprogress():
                 await self._exchange.while_connected(self._streamed(stream), stream.keep_alive)
         else:
             await self._exchange.while_connected(self._whole())
@@ -104,7 +104,7 @@ class Answer:
                             collected[delta.index].add(delta)
         except TimeoutError:
             raise DeadlineExceeded("the engine is late") from None
-        body = await self._service.off_loop(
+        body = await self._service.off_loop.run(
             sum(one.logprobs_size for one in collected),
             lambda: self._shape.whole(collected, self._usage.usage),
         )
@@ -119,7 +119,7 @@ class Answer:
             if not self._exchange.started:
                 raise error from None
             public = as_stoker_error(error, self._exchange.request_id)
-            self._service.metrics.failed(public.code)
+            self._service.metrics.server.failed(public.code)
             await stream.fail(public)
 
     async def _copy(self, stream: EventStream) -> None:

@@ -14,13 +14,15 @@ from stoker.api.body import ClientGone
 from stoker.api.connections import most_requests
 from stoker.api.exchange import Exchange
 from stoker.api.failure import as_stoker_error
+from stoker.api.front import Front
 from stoker.api.gates import OPEN_PATHS, HostGate, KeyGate
-from stoker.api.progress import Progress
+from stoker.api.off_loop import OffLoop
 from stoker.api.routes import operations, router
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection, ServerSection
 from stoker.engine.interface import Backend
 from stoker.errors import Overloaded
+from stoker.gateway.routes import RouteTable, own_route
 from stoker.observe.metrics import Metrics
 from stoker.text.load import TextModel
 
@@ -32,23 +34,20 @@ CLIENT_LEFT = 499
 class Application:
     """Raw ASGI. `idle` is set while no request is open: what a drain waits for."""
 
-    def __init__(self, service: Service, server: ServerSection) -> None:
-        self.service = service
+    def __init__(self, front: Front, server: ServerSection) -> None:
+        self.front = front
         self.open_requests = 0
-        self._most = most_requests(service.limits)
+        self._most = most_requests(front.limits)
         self.idle = asyncio.Event()
         self.idle.set()
         self._host_gate = HostGate(server)
         self._key_gate = KeyGate(server)
-        self.progress = Progress(service.clock.monotonic())
-        self._router: Router = router(operations(service, self.progress))
+        self._router: Router = router(operations(front))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        exchange = Exchange(
-            scope, receive, send, self.service.limits, f"req_{secrets.token_hex(12)}"
-        )
+        exchange = Exchange(scope, receive, send, self.front.limits, f"req_{secrets.token_hex(12)}")
         self.open_requests += 1
         self.idle.clear()
         try:
@@ -70,7 +69,7 @@ class Application:
             return
         except Exception as caught:
             error = as_stoker_error(caught, exchange.request_id)
-            self.service.metrics.failed(error.code)
+            self.front.metrics.failed(error.code)
             if exchange.started:
                 raise  # the connection is broken off, which no client takes for an ending
             await exchange.fail(error)
@@ -81,7 +80,7 @@ class Application:
 
     def _record(self, exchange: Exchange) -> None:
         status = exchange.status or CLIENT_LEFT
-        self.service.metrics.responded(status)
+        self.front.metrics.responded(status)
         log.info(
             "%s %s %d",
             exchange.scope["method"],
@@ -101,17 +100,24 @@ def create_app(
     name: str,
     server: ServerSection,
     limits: LimitsSection,
-    metrics: Metrics | None = None,
 ) -> Application:
     """The application that serves one model, under `name`. Nothing is started."""
-    chosen = metrics or Metrics(name)
+    metrics, off_loop, now = Metrics(), OffLoop(limits), int(time.time())
     service = Service(
         name=name,
         backend=backend,
         text=text,
         limits=limits,
-        metrics=chosen,
-        created=int(time.time()),
+        metrics=metrics.model(name),
+        off_loop=off_loop,
+        created=now,
     )
-    chosen.watch(lambda: backend.load, lambda: backend.num_restarts)
-    return Application(service, server)
+    front = Front(
+        services={name: service},
+        routes=RouteTable([own_route(name)]),
+        limits=limits,
+        metrics=metrics,
+        off_loop=off_loop,
+        created=now,
+    )
+    return Application(front, server)

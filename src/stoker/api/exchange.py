@@ -14,6 +14,7 @@ from stoker.api.body import ClientGone, read_body
 from stoker.api.errors import JSON, Headers, closes, error_body, error_headers
 from stoker.config.schema import LimitsSection
 from stoker.errors import InvalidRequest, StokerError, UnsupportedMediaType
+from stoker.gateway.tenant import ANONYMOUS
 
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 16 * 1024 * 1024
@@ -30,6 +31,9 @@ class Exchange:
         self.request_id = request_id
         self.arrived = time.monotonic()
         self.status = 0
+        self._body: bytes | None = None
+        self.principal = ANONYMOUS
+        """Whose request it is; the key gate sets it."""
         self.body_size = 0
         """In bytes. What a request may cost to read is in proportion to it."""
         self.route = "-"
@@ -55,7 +59,13 @@ class Exchange:
     # --- request ----------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """The JSON body, not looked into yet. Raises RequestError; see body.py."""
+        """The JSON body, not looked into yet; the same each time. Raises RequestError."""
+        if self._body is None:
+            self._body = await self._receive_body()
+            self.body_size = len(self._body)
+        return self._body
+
+    async def _receive_body(self) -> bytes:
         kind = (self.header(b"content-type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise UnsupportedMediaType("the body must be JSON")
@@ -63,9 +73,7 @@ class Exchange:
             raise UnsupportedMediaType("compressed bodies are not accepted")
         length = self.header(b"content-length")
         declared = int(length) if length is not None and length.isdecimal() else None
-        body = await read_body(self.receive, declared, self.limits)
-        self.body_size = len(body)
-        return body
+        return await read_body(self.receive, declared, self.limits)
 
     # --- response ---------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.engine.interface import Backend
 from stoker.errors import ReplicaLost
-from stoker.observe.metrics import Metrics
+from stoker.observe.metrics import ModelMetrics
 from stoker.text.tokenizer import Tokenizer
 
 
@@ -33,7 +33,7 @@ class Generator:
     """Stateless between requests. One per served model."""
 
     def __init__(
-        self, backend: Backend, tokenizer: Tokenizer, metrics: Metrics, clock: Clock
+        self, backend: Backend, tokenizer: Tokenizer, metrics: ModelMetrics, clock: Clock
     ) -> None:
         self._backend = backend
         self._tokenizer = tokenizer

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from starlette.routing import Route, Router
 
 import stoker
 from stoker.api.asgi import Receive, Scope, Send
+from stoker.api.dispatch import ByModel, ByModelOrOnly, Endpoint
 from stoker.api.errors import JSON
 from stoker.api.exchange import Exchange
+from stoker.api.front import Front
 from stoker.api.health import Health, Live, Progressing, ProgressReport, Ready
 from stoker.api.openai.chat import ChatCompletions
 from stoker.api.openai.chat_schema import ChatCompletion, ChatRequest
@@ -27,52 +29,48 @@ from stoker.api.openai.tokenize import (
 )
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
-from stoker.api.progress import Progress
-from stoker.api.service import Service
 from stoker.errors import MethodNotAllowed, RouteNotFound
 from stoker.observe.metrics import CONTENT_TYPE
-
-Endpoint = Callable[[Exchange], Awaitable[None]]
 
 
 class Version(msgspec.Struct, frozen=True):
     version: str
 
 
-def operations(service: Service, progress: Progress) -> list[Operation]:
+def operations(front: Front) -> list[Operation]:
     return [
         Operation(
             "POST", "/v1/chat/completions", "Answer a conversation",
-            ChatCompletions(service), ChatRequest, ChatCompletion,
+            ByModel(front, ChatCompletions), ChatRequest, ChatCompletion,
         ),
         Operation(
             "POST", "/v1/completions", "Continue a text",
-            Completions(service), CompletionRequest, Completion,
+            ByModel(front, Completions), CompletionRequest, Completion,
         ),
-        Operation("GET", "/v1/models", "List the models", ListModels(service), None, ModelList),
+        Operation("GET", "/v1/models", "List the models", ListModels(front), None, ModelList),
         Operation(
-            "GET", "/v1/models/{model:path}", "Describe a model", GetModel(service), None, Model
+            "GET", "/v1/models/{model:path}", "Describe a model", GetModel(front), None, Model
         ),
         Operation(
             "POST", "/tokenize", "Text or messages to token ids",
-            Tokenize(service), TokenizeRequest, Tokenized,
+            ByModelOrOnly(front, Tokenize), TokenizeRequest, Tokenized,
         ),
         Operation(
             "POST", "/detokenize", "Token ids to text",
-            Detokenize(service), DetokenizeRequest, Detokenized,
+            ByModelOrOnly(front, Detokenize), DetokenizeRequest, Detokenized,
         ),
-        Operation("GET", "/health", "Same as /health/ready", Ready(service), None, Health),
+        Operation("GET", "/health", "Same as /health/ready", Ready(front), None, Health),
         Operation(
-            "GET", "/health/live", "Whether to leave the process alone", Live(service), None, Health
+            "GET", "/health/live", "Whether to leave the process alone", Live(front), None, Health
         ),
         Operation(
-            "GET", "/health/ready", "Whether to send work here", Ready(service), None, Health
+            "GET", "/health/ready", "Whether to send work here", Ready(front), None, Health
         ),
         Operation(
             "GET", "/health/progress", "Whether the engine makes steps",
-            Progressing(service, progress), None, ProgressReport,
+            Progressing(front), None, ProgressReport,
         ),
-        Operation("GET", "/metrics", "Counters for Prometheus", _metrics(service), None, None),
+        Operation("GET", "/metrics", "Counters for Prometheus", _metrics(front), None, None),
         Operation("GET", "/version", "The version of this server", _version, None, Version),
     ]  # fmt: skip
 
@@ -128,10 +126,10 @@ def _static(content: bytes, kind: bytes) -> Endpoint:
     return endpoint
 
 
-def _metrics(service: Service) -> Endpoint:
+def _metrics(front: Front) -> Endpoint:
     async def endpoint(exchange: Exchange) -> None:
         headers = [(b"content-type", CONTENT_TYPE.encode())]
-        await exchange.respond(service.metrics.render(), headers=headers)
+        await exchange.respond(front.metrics.render(), headers=headers)
 
     return endpoint
 

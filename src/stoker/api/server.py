@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
         """Raises ConfigError when other machines could reach the server without a key, and when
         fewer files may be open than connections."""
         check_exposure(server)
-        limits = application.service.limits
+        limits = application.front.limits
         protocol: Any = partial(LimitedProtocol, limits, Connections(most_connections(limits)))
         super().__init__(
             uvicorn.Config(
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
 
     def _stop(self) -> None:
         if self._drain is None:
-            self._application.service.draining = True
+            self._application.front.draining = True
             self._drain = asyncio.create_task(self._drain_and_exit(), name="drain")
             return
         self.force_exit = True
@@ -118,10 +118,10 @@ class Server(uvicorn.Server):
     async def _drain_and_exit(self) -> None:
         grace = self._section.drain_seconds
         log.info("draining for up to %g seconds", grace)
-        backend = self._application.service.backend
+        services = self._application.front.services.values()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace + LAST_WORDS_SECONDS):
-                await backend.drain(grace)
+                await asyncio.gather(*(service.backend.drain(grace) for service in services))
                 await self._application.idle.wait()
         self.should_exit = True
 
@@ -131,21 +131,23 @@ class Server(uvicorn.Server):
         for task in [*tasks, *requests]:
             task.cancel()
         await asyncio.gather(*tasks, *requests, return_exceptions=True)
-        self._application.service.worker.shutdown(wait=False, cancel_futures=True)
-        await self._application.service.backend.close()
+        front = self._application.front
+        front.off_loop.close()
+        await asyncio.gather(*(service.backend.close() for service in front.services.values()))
 
     # --- while running ----------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Announces readiness once, follows progress, and ends when the engine has given up."""
-        service = self._application.service
+        """Announces readiness once, follows progress, and ends when every engine has given up."""
+        front = self._application.front
         announced = False
         while True:
-            self._application.progress.observe(service.backend.load, service.clock.monotonic())
-            if not announced and self.started and service.state is EngineState.READY:
+            for service in front.services.values():
+                service.observe()
+            if not announced and self.started and front.state is EngineState.READY:
                 self._announce(self.url)
                 announced = True
-            if service.backend.state is EngineState.STOPPED and self._drain is None:
+            if front.lost and self._drain is None:
                 self._failed = True
                 if not announced:  # loading failed, which whoever loads reports
                     self.should_exit = True

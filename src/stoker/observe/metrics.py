@@ -39,29 +39,23 @@ _BETWEEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 
 _WHOLE = (0.05, 0.1, 0.3, 0.5, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 60, 120, 240, 480, 600)
 
 
+_HISTOGRAMS = {
+    "vllm:time_to_first_token_seconds": ("Arrival to first token.", _FIRST_TOKEN),
+    "vllm:inter_token_latency_seconds": ("Between two tokens of a stream.", _BETWEEN),
+    "vllm:e2e_request_latency_seconds": ("Arrival to the last token.", _WHOLE),
+    "vllm:request_queue_time_seconds": ("Arrival to first step.", _FIRST_TOKEN),
+}
+
+
 class Metrics:
-    """One per served model; `model` is the value of the label `model_name`."""
+    """The whole server's."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._model = model
-
-        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            family = Histogram(name, text, ["model_name"], registry=self._registry, buckets=buckets)
-            return family.labels(model)
-
-        self._first_token = histogram(
-            "vllm:time_to_first_token_seconds", "Arrival to first token.", _FIRST_TOKEN
-        )
-        self._between = histogram(
-            "vllm:inter_token_latency_seconds", "Between two tokens of a stream.", _BETWEEN
-        )
-        self._whole = histogram(
-            "vllm:e2e_request_latency_seconds", "Arrival to the last token.", _WHOLE
-        )
-        self._queued = histogram(
-            "vllm:request_queue_time_seconds", "Arrival to first step.", _FIRST_TOKEN
-        )
+        self._families = {
+            name: Histogram(name, text, ["model_name"], registry=self._registry, buckets=buckets)
+            for name, (text, buckets) in _HISTOGRAMS.items()
+        }
         self._finished = Counter(
             "vllm:request_success",
             "Sequences that ended well, by finish reason.",
@@ -83,13 +77,16 @@ class Metrics:
         self.open_streams = Gauge(
             "stoker_open_streams", "Event streams being written.", registry=self._registry
         )
+        self._engines = _EngineCollector()
+        self._registry.register(self._engines)
 
-    def watch(self, load: Callable[[], EngineLoad], restarts: Callable[[], int]) -> None:
-        """Adds the engine's own counters, read at each scrape."""
-        self._registry.register(_EngineCollector(self._model, load, restarts))
+    def model(self, name: str) -> ModelMetrics:
+        """Those of one served model; `name` is the value of the label `model_name`."""
+        return ModelMetrics(self, name)
 
-    def sequence(self, now: float) -> SequenceTiming:
-        return SequenceTiming(self, now)
+    def register(self, collector: Collector) -> None:
+        """Adds what somebody else counts, read at each scrape."""
+        self._registry.register(collector)
 
     def responded(self, status: int) -> None:
         self._responses.labels(str(status)).inc()
@@ -101,12 +98,31 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+class ModelMetrics:
+    def __init__(self, server: Metrics, name: str) -> None:
+        self.server = server
+        self._name = name
+        self.first_token, self.between, self.whole, self.queued = (
+            server._families[family].labels(name) for family in _HISTOGRAMS
+        )
+
+    def watch(self, load: Callable[[], EngineLoad], restarts: Callable[[], int]) -> None:
+        """Adds the engine's own counters, read at each scrape."""
+        self.server._engines.watched[self._name] = (load, restarts)
+
+    def sequence(self, now: float) -> SequenceTiming:
+        return SequenceTiming(self, now)
+
+    def finished(self, reason: str) -> None:
+        self.server._finished.labels(self._name, reason).inc()
+
+
 class SequenceTiming:
     """The clock of one sequence. Times are given, never read."""
 
     __slots__ = ("_last", "_metrics", "_open", "_started")
 
-    def __init__(self, metrics: Metrics, now: float) -> None:
+    def __init__(self, metrics: ModelMetrics, now: float) -> None:
         self._metrics = metrics
         self._started = now
         self._last: float | None = None
@@ -117,23 +133,23 @@ class SequenceTiming:
         if not num_tokens:
             return
         if self._last is None:
-            self._metrics._first_token.observe(now - self._started)
-            self._metrics._queued.observe(queued)
+            self._metrics.first_token.observe(now - self._started)
+            self._metrics.queued.observe(queued)
         else:
-            self._metrics._between.observe((now - self._last) / num_tokens)
+            self._metrics.between.observe((now - self._last) / num_tokens)
         self._last = now
 
     def ended(self, now: float, reason: str) -> None:
         self._open = False
-        self._metrics._finished.labels(self._metrics._model, reason).inc()
-        self._metrics._whole.observe(now - self._started)
+        self._metrics.finished(reason)
+        self._metrics.whole.observe(now - self._started)
 
     def abandoned(self, now: float) -> None:
         """Ends the clock of a sequence that nobody reads any more; does nothing after an end."""
         if self._open:
             self._open = False
-            self._metrics._finished.labels(self._metrics._model, "abort").inc()
-            self._metrics._whole.observe(now - self._started)
+            self._metrics.finished("abort")
+            self._metrics.whole.observe(now - self._started)
 
 
 _GAUGES = {
@@ -156,36 +172,38 @@ _COUNTERS = {
 }
 
 
+Watched = tuple[Callable[[], EngineLoad], Callable[[], int]]
+
+
 class _EngineCollector(Collector):
-    def __init__(
-        self, model: str, load: Callable[[], EngineLoad], restarts: Callable[[], int]
-    ) -> None:
-        self._model = model
-        self._load = load
-        self._restarts = restarts
+    def __init__(self) -> None:
+        self.watched: dict[str, Watched] = {}
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        load = self._load()
+        loads = {model: load() for model, (load, _) in self.watched.items()}
         for name, (text, field) in _GAUGES.items():
-            yield self._with(GaugeMetricFamily(name, text, labels=["model_name"]), load, field)
+            yield _by_model(GaugeMetricFamily(name, text, labels=["model_name"]), loads, field)
         for name, (text, field) in _COUNTERS.items():
-            yield self._with(CounterMetricFamily(name, text, labels=["model_name"]), load, field)
+            yield _by_model(CounterMetricFamily(name, text, labels=["model_name"]), loads, field)
         usage = GaugeMetricFamily(
             "vllm:kv_cache_usage_perc", "Used KV blocks, 1 is all.", labels=["model_name"]
         )
-        usage.add_metric([self._model], load.used_blocks / max(1, load.total_blocks))
-        yield usage
         restarts = CounterMetricFamily(
             "stoker_engine_restarts", "Engines that had to be replaced.", labels=["model_name"]
         )
-        restarts.add_metric([self._model], self._restarts())
+        for model, load in loads.items():
+            usage.add_metric([model], load.used_blocks / max(1, load.total_blocks))
+            restarts.add_metric([model], self.watched[model][1]())
+        yield usage
         yield restarts
 
-    def _with(
-        self, family: GaugeMetricFamily | CounterMetricFamily, load: EngineLoad, field: str
-    ) -> Metric:
-        family.add_metric([self._model], float(getattr(load, field)))
-        return family
+
+def _by_model(
+    family: GaugeMetricFamily | CounterMetricFamily, loads: dict[str, EngineLoad], field: str
+) -> Metric:
+    for model, load in loads.items():
+        family.add_metric([model], float(getattr(load, field)))
+    return family

@@ -11,7 +11,6 @@ import pytest
 from stoker.api.app import create_app
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
-from stoker.api.progress import Progress
 from stoker.api.routes import operations
 from stoker.config.schema import LimitsSection, ServerSection
 from tests.support.local_backend import LocalBackend
@@ -27,7 +26,7 @@ def table() -> list[Operation]:
         server=ServerSection(),
         limits=LimitsSection(),
     )
-    return operations(application.service, Progress(0.0))
+    return operations(application.front)
 
 
 def references(value: Any) -> list[str]:

@@ -48,7 +48,7 @@ def test_a_drain_lets_running_requests_finish_and_refuses_new_ones() -> None:
     with local_server() as server:
         connection = open_stream(server, max_tokens=10)
         server.server.stop()
-        server.until(lambda: server.application.service.draining)
+        server.until(lambda: server.application.front.draining)
         assert get(server, "/health/ready") == (503, {"status": "draining"})
         assert get(server, "/health/live")[0] == 200
         with server.connect() as late:
@@ -80,7 +80,7 @@ def test_a_second_stop_ends_at_once() -> None:
     with local_server(ServerSection(port=0, drain_seconds=60)) as server:
         connection = open_stream(server, max_tokens=1000)
         server.server.stop()
-        server.until(lambda: server.application.service.draining)
+        server.until(lambda: server.application.front.draining)
         assert server.stop() == 1
         answer = read_all(connection)
         connection.close()
@@ -92,7 +92,7 @@ def test_a_vanished_client_does_not_hold_up_the_drain() -> None:
     with local_server(ServerSection(port=0, drain_seconds=60)) as server:
         connection = open_stream(server, max_tokens=1000)
         server.server.stop()
-        server.until(lambda: server.application.service.draining)
+        server.until(lambda: server.application.front.draining)
         connection.close()
         server.join()
         assert server.exit_code == 0

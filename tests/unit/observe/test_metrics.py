@@ -34,14 +34,14 @@ def value(metrics: Metrics, name: str) -> float:
 
 
 def watched(load: EngineLoad) -> Metrics:
-    metrics = Metrics("tiny")
-    metrics.watch(lambda: load, lambda: 2)
+    metrics = Metrics()
+    metrics.model("tiny").watch(lambda: load, lambda: 2)
     return metrics
 
 
 def test_every_known_name_is_there() -> None:
     metrics = watched(EngineLoad())
-    metrics.sequence(0.0).ended(1.0, "stop")
+    metrics.model("tiny").sequence(0.0).ended(1.0, "stop")
     text = metrics.render().decode()
     assert [name for name in KNOWN if f"\n{name}" not in text] == []
 
@@ -55,8 +55,8 @@ def test_the_engines_counters_are_read_when_scraped() -> None:
 
 
 def test_a_sequence_is_timed_once() -> None:
-    metrics = Metrics("tiny")
-    timing = metrics.sequence(10.0)
+    metrics = Metrics()
+    timing = metrics.model("tiny").sequence(10.0)
     timing.received(12.0, 0, 0.0)
     timing.received(12.5, 1, 1.5)
     timing.received(13.5, 4, 0.0)
@@ -70,6 +70,6 @@ def test_a_sequence_is_timed_once() -> None:
 
 
 def test_an_abandoned_sequence_counts_as_aborted() -> None:
-    metrics = Metrics("tiny")
-    metrics.sequence(0.0).abandoned(1.0)
+    metrics = Metrics()
+    metrics.model("tiny").sequence(0.0).abandoned(1.0)
     assert value(metrics, 'vllm:request_success_total{finished_reason="abort"') == 1

@@ -37,7 +37,7 @@ class ChatCompletions:
         self._service = service
 
     async def __call__(self, exchange: Exchange) -> None:
-        request = await self._service.read(exchange, ChatRequest)
+        request = await self._service.off_loop.read(exchange, ChatRequest)
         job = await self._job(exchange, request)
         options = request.stream_options
         shape = ChatShape(
@@ -58,14 +58,16 @@ class ChatCompletions:
 
     async def _job(self, exchange: Exchange, request: ChatRequest) -> Job:
         service, limits = self._service, self._service.limits
-        check_request(request, service)
+        check_request(request)
         vocabulary = vocabulary_of(service)
         n, stops = num_choices(request, limits), stop_strings(request, limits)
         check_number(1, n, service)
         logprobs = _logprobs(request, limits)
         prompt_logprobs = checked_prompt_logprobs(request, limits)
         asked = _max_tokens(request)
-        ids = await service.off_loop(exchange.body_size, lambda: encode_messages(service, request))
+        ids = await service.off_loop.run(
+            exchange.body_size, lambda: encode_messages(service, request)
+        )
         length = checked_length(len(ids), asked, None, vocabulary, "messages")
         sampling = sampling_params(
             request,

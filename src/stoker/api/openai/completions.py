@@ -40,12 +40,12 @@ class Completions:
 
     async def __call__(self, exchange: Exchange) -> None:
         service = self._service
-        request = await service.read(exchange, CompletionRequest)
-        check_request(request, service)
+        request = await service.off_loop.read(exchange, CompletionRequest)
+        check_request(request)
         vocabulary = vocabulary_of(service)
         n = num_choices(request, service.limits)
         _check(request, service.limits.top_logprobs)
-        prompts = await service.off_loop(
+        prompts = await service.off_loop.run(
             exchange.body_size, lambda: read_prompts(service, request.prompt, vocabulary.size)
         )
         check_number(len(prompts), n, service)

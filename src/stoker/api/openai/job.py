@@ -20,10 +20,8 @@ from stoker.errors import DeadlineExceeded, InvalidRequest
 TIMEOUT_HEADER = b"x-request-timeout"
 
 
-def check_request(request: SamplingFields, service: Service) -> None:
-    """What needs no tokens. Raises RequestError and Draining."""
-    service.check_accepting()
-    service.check_model(request.model)
+def check_request(request: SamplingFields) -> None:
+    """What needs no tokens. Raises RequestError."""
     refuse_unsupported(request)
     if request.stream_options is not None and not request.stream:
         raise InvalidRequest("'stream_options' needs 'stream'", param="stream_options")

@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 from stoker.api.exchange import Exchange
-from stoker.api.service import Service
+from stoker.api.front import Front
 from stoker.errors import Loading
+from stoker.gateway.routes import OwnTarget, Route
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +17,10 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "stoker"
+    """Or the name of the backend that answers first."""
     max_model_len: int | None = None
-    """Most tokens of prompt and answer together; null while the model loads."""
+    """Most tokens of prompt and answer together; null while the model loads, and for models of
+    other servers."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,25 +29,34 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListModels:
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    """Those this client may use."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
 
     async def __call__(self, exchange: Exchange) -> None:
-        await exchange.respond_json(ModelList(data=[describe(self._service)]))
+        visible = self._front.routes.visible(exchange.principal)
+        models = [describe(self._front, route) for route in visible]
+        await exchange.respond_json(ModelList(data=models))
 
 
 class GetModel:
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, front: Front) -> None:
+        self._front = front
 
     async def __call__(self, exchange: Exchange) -> None:
-        self._service.check_model(exchange.scope["path_params"]["model"])
-        await exchange.respond_json(describe(self._service))
+        name = exchange.scope["path_params"]["model"]
+        route = self._front.routes.resolve(name, exchange.principal)
+        await exchange.respond_json(describe(self._front, route))
 
 
-def describe(service: Service) -> Model:
+def describe(front: Front, route: Route) -> Model:
+    first = route.targets[0]
+    if not isinstance(first, OwnTarget):
+        return Model(id=route.name, created=front.created, owned_by=first.backend)
+    service = front.services[first.model]
     try:
         longest = service.backend.info.max_context
     except Loading:
         longest = None
-    return Model(id=service.name, created=service.created, max_model_len=longest)
+    return Model(id=route.name, created=service.created, max_model_len=longest)

@@ -46,11 +46,9 @@ class Tokenize:
         self._service = service
 
     async def __call__(self, exchange: Exchange) -> None:
-        request = await self._service.read(exchange, TokenizeRequest)
-        if request.model is not None:
-            self._service.check_model(request.model)
+        request = await self._service.off_loop.read(exchange, TokenizeRequest)
         longest = vocabulary_of(self._service).max_context
-        tokens = await self._service.off_loop(exchange.body_size, lambda: self._tokens(request))
+        tokens = await self._service.off_loop.run(exchange.body_size, lambda: self._tokens(request))
         await exchange.respond_json(Tokenized(tokens, len(tokens), longest))
 
     def _tokens(self, request: TokenizeRequest) -> list[TokenId]:
@@ -74,11 +72,9 @@ class Detokenize:
         self._service = service
 
     async def __call__(self, exchange: Exchange) -> None:
-        request = await self._service.read(exchange, DetokenizeRequest)
-        if request.model is not None:
-            self._service.check_model(request.model)
+        request = await self._service.off_loop.read(exchange, DetokenizeRequest)
         size = vocabulary_of(self._service).size
-        text = await self._service.off_loop(
+        text = await self._service.off_loop.run(
             exchange.body_size, lambda: self._text(request.tokens, size)
         )
         await exchange.respond_json(Detokenized(text))

@@ -1,0 +1,86 @@
+"""One path for every model: the body's `model` says who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from stoker.api.exchange import Exchange
+from stoker.api.front import Front
+from stoker.api.service import Service
+from stoker.errors import CapacityError, InvalidRequest, NoCapacity, StokerError
+from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, Target
+
+Endpoint = Callable[[Exchange], Awaitable[None]]
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What dispatching needs of a body; whoever answers reads the rest."""
+
+    model: str
+
+
+class MaybeNamed(msgspec.Struct, frozen=True):
+    model: str | None = None
+
+
+class Foreign:
+    """Where there are no backends but ours."""
+
+    async def __call__(self, exchange: Exchange, target: ForeignTarget) -> None:
+        raise NoCapacity("no foreign backend is configured")
+
+
+class ByModel:
+    """Tries a route's targets in order. The next one is asked when one is full, not ready or
+    lost, as long as the client has been sent nothing."""
+
+    def __init__(
+        self, front: Front, own: Callable[[Service], Endpoint], foreign: Foreign | None = None
+    ) -> None:
+        self._front = front
+        self._own = {name: own(service) for name, service in front.services.items()}
+        self._foreign = foreign or Foreign()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        self._front.check_accepting()
+        route = await self._route(exchange)
+        for target in route.targets[:-1]:
+            try:
+                await self._answer(exchange, target)
+            except StokerError as error:
+                if exchange.started or not _elsewhere(error):
+                    raise
+            else:
+                return
+        await self._answer(exchange, route.targets[-1])
+
+    async def _route(self, exchange: Exchange) -> Route:
+        named = await self._front.off_loop.read(exchange, Named)
+        return self._front.routes.resolve(named.model, exchange.principal)
+
+    async def _answer(self, exchange: Exchange, target: Target) -> None:
+        if isinstance(target, OwnTarget):
+            await self._own[target.model](exchange)
+        else:
+            await self._foreign(exchange, target)
+
+
+class ByModelOrOnly(ByModel):
+    """Where `model` may be left out as long as one model is served."""
+
+    async def _route(self, exchange: Exchange) -> Route:
+        named = await self._front.off_loop.read(exchange, MaybeNamed)
+        routes = self._front.routes
+        if named.model is not None:
+            return routes.resolve(named.model, exchange.principal)
+        visible = routes.visible(exchange.principal)
+        if len(visible) != 1:
+            raise InvalidRequest("several models are served: name one", param="model")
+        return routes.resolve(visible[0].name, exchange.principal)
+
+
+def _elsewhere(error: StokerError) -> bool:
+    """Whether another target may well do better."""
+    return isinstance(error, CapacityError) or error.status >= 500

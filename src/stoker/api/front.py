@@ -1,0 +1,58 @@
+"""All that is served, and what every endpoint shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stoker.api.off_loop import OffLoop
+from stoker.api.service import Service
+from stoker.config.schema import LimitsSection
+from stoker.engine.interface import EngineState
+from stoker.errors import Draining
+from stoker.gateway.routes import RouteTable
+from stoker.observe.metrics import Metrics
+
+
+@dataclass(kw_only=True)
+class Front:
+    services: Mapping[str, Service]
+    """Models of ours, by their name in the route table."""
+    routes: RouteTable
+    """A reload puts another one here."""
+    limits: LimitsSection
+    metrics: Metrics
+    off_loop: OffLoop
+    created: int
+    """Unix seconds."""
+    draining: bool = field(default=False, init=False)
+    """Set first of all when shutting down, so that no new work is sent here."""
+
+    @property
+    def state(self) -> EngineState:
+        """That of the model that is nearest to being able to answer."""
+        if self.draining:
+            return EngineState.DRAINING
+        states = {service.backend.state for service in self.services.values()}
+        return next((state for state in _NEAREST if state in states), EngineState.READY)
+
+    @property
+    def lost(self) -> bool:
+        """Whether no model of ours can ever answer again."""
+        states = [service.backend.state for service in self.services.values()]
+        return bool(states) and all(state is EngineState.STOPPED for state in states)
+
+    def check_accepting(self) -> None:
+        """Raises Draining."""
+        if self.draining:
+            raise Draining("the server is shutting down")
+
+
+_NEAREST = (
+    EngineState.READY,
+    EngineState.STUCK,
+    EngineState.RESTARTING,
+    EngineState.LOADING,
+    EngineState.DRAINING,
+    EngineState.STOPPED,
+)
