@@ -11,7 +11,7 @@ import pytest
 
 from stoker.api.gates import OPEN_PATHS
 from stoker.api.routes import operations
-from stoker.config.load import check_exposure
+from stoker.config.exposure import check_exposure
 from stoker.config.schema import ServerSection
 from stoker.errors import ConfigError
 from tests.support.server import RunningServer, local_server

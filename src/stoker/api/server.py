@@ -20,7 +20,7 @@ import uvicorn
 from stoker.api.app import Application
 from stoker.api.connections import Connections, backlog, most_connections
 from stoker.api.protocol import LimitedProtocol
-from stoker.config.load import check_exposure
+from stoker.config.exposure import check_exposure
 from stoker.config.schema import ServerSection
 from stoker.engine.interface import EngineState
 from stoker.errors import SetupError

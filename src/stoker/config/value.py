@@ -1,84 +1,80 @@
-"""Reads one value as its field's type, or says in plain words what was expected."""
+"""Reads values as their fields' types, entry by entry and key by key, so that a refusal names the
+place: models[1].replicas."""
 
 from __future__ import annotations
 
+import datetime
 import math
-import types
-from typing import Annotated, Literal, Union, get_args, get_origin
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import get_origin
 
 import msgspec
 
+from stoker.config.annotation import item_of, struct_in
+from stoker.config.refusal import missing_key, not_a_list, not_a_table, unknown_key, wrong_value
 from stoker.config.setting import Setting
-from stoker.errors import ConfigError
-
-_WORDS: dict[object, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    bool: "true or false",
-}
-_UNITS = {
-    "_mib": "MiB",
-    "_bytes": "bytes",
-    "_seconds": "seconds",
-    "_ms": "milliseconds",
-    "_milliseconds": "milliseconds",
-    "_characters": "characters",
-}
 
 
 def read(setting: Setting, annotation: object) -> object:
     """The setting's value in its field's type. Raises ConfigError."""
-    try:
-        value: object = msgspec.convert(
-            setting.value,
-            annotation,
-            strict=not setting.textual,
-        )
-    except (msgspec.ValidationError, ValueError):
-        raise _refusal(setting, annotation) from None
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _refusal(setting, annotation)
-    return value
+    table, entry = struct_in(annotation), struct_in(item_of(annotation))
+    if table is not None and setting.value is not None:
+        return read_table(setting, table)
+    if entry is None:
+        return _plain(setting, annotation)
+    if get_origin(annotation) is dict:
+        return _read_named(setting, entry)
+    return read_entries(setting, entry)
 
 
-def _refusal(setting: Setting, annotation: object) -> ConfigError:
-    unit = _unit(setting.key)
-    expected = describe(annotation) + (f" of {unit}" if unit else "")
-    shown = "a secret" if setting.key == "server.api_key" else repr(setting.value)
-    return ConfigError(
-        f"{setting.key} must be {expected}, not {shown} ({setting.source})",
-        param=setting.key,
-        hint="Write a bare number; the unit is part of the name." if unit else None,
+def read_entries(setting: Setting, entry: type[msgspec.Struct]) -> tuple[msgspec.Struct, ...]:
+    """A list of tables. Raises ConfigError."""
+    if not isinstance(setting.value, list | tuple):
+        raise not_a_list(setting)
+    return tuple(
+        read_table(replace(setting, key=f"{setting.key}[{number}]", value=value), entry)
+        for number, value in enumerate(setting.value)
     )
 
 
-def _unit(key: str) -> str:
-    return next((unit for suffix, unit in _UNITS.items() if key.endswith(suffix)), "")
+def read_table(setting: Setting, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    """One table; what it does not set has the field's default. Raises ConfigError."""
+    if not isinstance(setting.value, Mapping):
+        raise not_a_table(setting)
+    place, source = setting.key, setting.source
+    known = {field.name: field for field in msgspec.structs.fields(kind)}
+    for name in setting.value:
+        if name not in known:
+            raise unknown_key(place, str(name), list(known), source)
+    for name, field in known.items():
+        if field.required and name not in setting.value:
+            raise missing_key(place, name, source)
+    return kind(
+        **{
+            name: read(replace(setting, key=f"{place}.{name}", value=value), known[name].type)
+            for name, value in setting.value.items()
+        }
+    )
 
 
-def describe(annotation: object) -> str:
-    """The annotated type in words, ranges included."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        base, *metadata = get_args(annotation)
-        return describe(base) + "".join(_range(item) for item in metadata)
-    if origin is Literal:
-        return "one of " + ", ".join(str(choice) for choice in get_args(annotation))
-    if origin in (Union, types.UnionType):
-        return " or ".join(
-            describe(option) for option in get_args(annotation) if option is not types.NoneType
-        )
-    if origin is tuple:
-        return f"a list of {describe(get_args(annotation)[0])}"
-    return _WORDS[annotation]
+def _read_named(setting: Setting, kind: type[msgspec.Struct]) -> dict[str, msgspec.Struct]:
+    if not isinstance(setting.value, Mapping):
+        raise not_a_table(setting)
+    return {
+        str(name): read_table(replace(setting, key=f"{setting.key}.{name}", value=value), kind)
+        for name, value in setting.value.items()
+    }
 
 
-def _range(meta: object) -> str:
-    if not isinstance(meta, msgspec.Meta):
-        return ""
-    if meta.gt is not None:
-        return f" above {meta.gt}"
-    if meta.le is not None:
-        return f" from {meta.ge} to {meta.le}"
-    return f" of at least {meta.ge}"
+def _plain(setting: Setting, annotation: object) -> object:
+    given = setting.value
+    if isinstance(given, datetime.date | datetime.time):  # TOML has them; our keys take their text
+        given = given.isoformat()
+    try:
+        value: object = msgspec.convert(given, annotation, strict=not setting.textual)
+    except (msgspec.ValidationError, ValueError):
+        raise wrong_value(setting, annotation) from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise wrong_value(setting, annotation)
+    return value

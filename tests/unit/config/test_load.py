@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stoker.config.load import LoadedConfig, is_loopback, load
+from stoker.config.exposure import is_loopback
+from stoker.config.load import LoadedConfig, load
 from stoker.config.schema import Config
 from stoker.config.setting import Setting, fields
 from stoker.errors import ConfigError
@@ -60,7 +61,7 @@ REFUSED: list[tuple[str, str, str]] = [
     ("[server]\nhost = 1", "server.host must be text", "1"),
     ("[server]\nallowed_hosts = 'a'", "must be a list of text", "'a'"),
     ("[server]\nallowed_hosts = [1]", "must be a list of text", "[1]"),
-    ("[server]\ndrain_seconds = '30s'", "of at least 0 of seconds", "Write a bare number"),
+    ("[server]\ndrain_seconds = '30s'", "of at least 0 of seconds", "Write 30; the unit"),
     ("[server]\ndrain_seconds = nan", "server.drain_seconds must be", "nan"),
     ("[server]\ndrain_seconds = inf", "server.drain_seconds must be", "inf"),
     ("[engine]\nkv_cache_mib = '2GiB'", "engine.kv_cache_mib must be a whole number", "of MiB"),
@@ -75,12 +76,12 @@ REFUSED: list[tuple[str, str, str]] = [
     ("[engine]\nzzzzzz = 2", "unknown key engine.zzzzzz", "Keys of [engine]: threads, kernels"),
     ("[server.tls]\ncert = 'x'", "unknown key server.tls", "Keys of [server]: host, port"),
     ("[sever]\nport = 1", "unknown section [sever]", "Did you mean [server]?"),
-    ("[quux]\nport = 1", "unknown section [quux]", "Sections: model, engine"),
-    ("port = 1", "unknown section [port]", "Sections: model, engine"),
+    ("[zzzz]\nport = 1", "unknown section [zzzz]", "Sections: model, engine"),
+    ("port = 1", "unknown section [port]", "port is a key of [server]"),
     ("server = 8000", "server must be a table", "Write [server] on a line"),
     ("[model]\nquantize = 'int8'", "must be one of q8_0, q4_1, q4_k", "'int8'"),
     ("[model]\nname = ['a']", "model.name must be text", "['a']"),
-    ("[limits]\nbody_bytes = '2 MiB'", "of bytes", "Write a bare number"),
+    ("[limits]\nbody_bytes = '2 MiB'", "of bytes", "Write 2097152;"),
     ("[limits]\nn = 0", "limits.n must be a whole number of at least 1", "0"),
     ("[log]\nlevel = 'verbose'", "one of debug, info, warning, error", "'verbose'"),
     ("[log]\nformat = 'xml'", "one of text, json", "'xml'"),
