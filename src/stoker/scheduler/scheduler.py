@@ -150,9 +150,9 @@ class Scheduler:
     def _prompt_tokens(self, decoding: list[Sequence]) -> int:
         prompts = len(self.running) - len(decoding) + len(self._queue)
         first = next((s for s in self.running if not s.decoding), None) or self._queue.head()
-        length = 0 if first is None else len(first.tokens)
+        length, computed = (0, 0) if first is None else (len(first.tokens), first.num_computed)
         context = sum(len(sequence.tokens) for sequence in decoding)
-        return self.budget.prompt_tokens(prompts, length, len(decoding), context)
+        return self.budget.prompt_tokens(prompts, length, len(decoding), context, computed)
 
     def _make_room(self, sequence: Sequence, count: int) -> bool:
         """Gives the sequence blocks for `count` more tokens, preempting younger ones if needed.

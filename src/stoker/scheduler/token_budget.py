@@ -96,6 +96,15 @@ def _solve(system: list[list[float]]) -> list[float]:
     return [row[3] for row in system]
 
 
+def _slice(seconds: float, each: float, growth: float) -> float:
+    """The n for which n tokens take `seconds`, the first costing `each` and every further one
+    `growth` more: deep in a long prompt, attention costs more than all the rest."""
+    if seconds <= 0.0:
+        return 0.0
+    root = each + math.sqrt(each * each + 2.0 * growth * seconds)
+    return 2.0 * seconds / root if root > 0.0 else math.inf
+
+
 def kv_tokens(plan: StepPlan) -> int:
     """Positions that attention reads: the sum over computed tokens of their context."""
     return sum(piece.count * (piece.start + piece.end + 1) // 2 for piece in plan.slices)
@@ -117,12 +126,17 @@ class TokenBudget:
         self.cost.observe(plan.num_tokens, kv_tokens(plan), seconds, has_prompt=has_prompt)
 
     def prompt_tokens(
-        self, num_prompts: int, first_prompt: int, num_decoding: int, decoding_context: int
+        self,
+        num_prompts: int,
+        first_prompt: int,
+        num_decoding: int,
+        decoding_context: int,
+        computed: int = 0,
     ) -> int:
         """Tokens of the `num_prompts` prompts (waiting ones included), the first of them
-        `first_prompt` tokens long, that this step may compute beside `num_decoding` sequences whose
-        contexts sum to `decoding_context`. Never so few that a prompt stands still, except where
-        the decoding ones fill the step."""
+        `first_prompt` tokens long with `computed` done, that this step may compute beside
+        `num_decoding` sequences whose contexts sum to `decoding_context`. Never so few that a
+        prompt stands still, except where the decoding ones fill the step."""
         room = max(self.max_step_tokens - num_decoding, 0)
         if self.cost.observations < MIN_OBSERVATIONS:
             target = self.inter_token_target if num_decoding else LONGEST_STEP
@@ -136,8 +150,8 @@ class TokenBudget:
             share = decoding * max(1.0, num_prompts / num_decoding)
             ordinary = most * min(1.0, ORDINARY_PROMPT / max(first_prompt, 1))
             seconds = min(most, max(share, ordinary))
-        fits = int(seconds / per_token) if per_token > 0 else room
-        return min(room, max(fits, SMALLEST_SLICE))
+        fits = _slice(seconds, per_token + per_kv * computed, per_kv)
+        return int(min(room, max(fits, SMALLEST_SLICE)))
 
     def _early_tokens(self, target: float) -> int:
         if self.cost.observations == 0:

@@ -76,7 +76,7 @@ def test_when_more_long_prompts_wait_than_streams_run_each_weighs_the_same() -> 
     allowed = budget.prompt_tokens(20, 8192, 10, 5_000)
     assert allowed == pytest.approx(2 * decoding / 0.0005, abs=3)
     assert budget.prompt_tokens(1000, 8192, 10, 5_000) == pytest.approx(
-        (0.1 - decoding) / 0.0005, abs=3
+        (0.1 - decoding) / 0.0005, rel=0.03
     )
 
 
@@ -177,3 +177,14 @@ def test_a_step_never_exceeds_what_the_executor_takes(most: int) -> None:
     budget = TokenBudget(max_step_tokens=most, inter_token_target=0.1)
     for decoding in range(most):
         assert 1 <= budget.prompt_tokens(3, 512, decoding, 5_000) <= most - decoding
+
+
+def test_deep_in_a_long_prompt_slices_get_shorter_so_that_steps_do_not_get_longer() -> None:
+    """Attention over 8,000 positions costs more than all the rest of a token."""
+    budget = busy_budget()
+    seconds = []
+    for computed in (0, 2000, 4000, 7500):
+        allowed = budget.prompt_tokens(1, 8000, 16, 50_000, computed)
+        seconds.append(budget.expected_seconds(StepPlan((one_slice(computed, allowed),))))
+    assert allowed > SMALLEST_SLICE
+    assert max(seconds) < 1.1 * min(seconds)
