@@ -62,7 +62,9 @@ def closed_loop(
         for one in loops:
             one.begin(now)
         for request, tokens, ended in list(engine.step()):
-            next(one for one in loops if request in one.running).take(request, tokens, ended)
+            owner = next((one for one in loops if request in one.running), None)
+            if owner is not None:  # else one that was dropped in the round before
+                owner.take(request, tokens, ended)
     for one in loops:
         one.abandon()
     return [one.timings for one in loops]

@@ -41,7 +41,9 @@ class Transformers:
         shape = (tokens.shape[0], tokens.shape[1])
         known = self.kept.get(shape)
         if known is not None and torch.equal(known[0], tokens):
-            known[1].crop(tokens.shape[1] - 1)
+            known[1].crop(
+                tokens.shape[1] - 1 - known[1].get_seq_length()
+            )  # negative: drops so many
             return known[1]
         cache = transformers.DynamicCache()
         self.kept[shape] = tokens, cache
