@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from stoker.api.assembler import TextDelta
 from stoker.api.exchange import Exchange
@@ -17,7 +18,8 @@ from stoker.api.openai.usage import Usage, UsageCounter
 from stoker.api.service import Service
 from stoker.api.sse import DONE, EventStream
 from stoker.core.output import TokenLogprobs
-from stoker.errors import DeadlineExceeded
+from stoker.errors import BudgetExhausted, DeadlineExceeded
+from stoker.gateway.admission import Demand
 
 ENGINE_MARGIN = 1.0
 """Seconds the engine has to report a passed deadline before we end the request ourselves."""
@@ -97,9 +99,8 @@ class Answer:
         collected = [Collected() for _ in self._job.choices]
         try:
             async with asyncio.timeout(self._job.seconds + ENGINE_MARGIN):
-                async with aclosing(self._service.generator.stream(self._job.choices)) as batches:
+                async with aclosing(self._batches()) as batches:
                     async for batch in batches:
-                        self._usage.add(batch)
                         for delta in batch:
                             collected[delta.index].add(delta)
         except TimeoutError:
@@ -125,9 +126,8 @@ class Answer:
     async def _copy(self, stream: EventStream) -> None:
         unfinished = len(self._job.choices)
         opening = self._shape.opening()
-        async with aclosing(self._service.generator.stream(self._job.choices)) as batches:
+        async with aclosing(self._batches()) as batches:
             async for batch in batches:
-                self._usage.add(batch)
                 unfinished -= sum(delta.finish_reason is not None for delta in batch)
                 events = opening + self._shape.events(batch)
                 opening = b""
@@ -136,3 +136,47 @@ class Answer:
                 if events:
                     await stream.write(events)
         await stream.finish(events + self._shape.closing(self._usage.usage) + DONE)
+
+    async def _batches(self) -> AsyncGenerator[list[TextDelta], None]:
+        """What the choices produce, once the request is admitted; what they used is settled."""
+        async with self._service.admission.admit(self._demand) as admitted:
+            choices = limited(self._job.choices, admitted.output_tokens)
+            stream = self._service.generator.stream(choices)
+            async with aclosing(stream) as batches:
+                async for batch in batches:
+                    self._usage.add(batch)
+                    admitted.usage = self._usage.spent
+                    admitted.outcome = batch[-1].finish_reason or admitted.outcome
+                    yield batch
+
+    @property
+    def _demand(self) -> Demand:
+        job = self._job
+        return Demand(
+            request_id=self._exchange.request_id,
+            principal=self._exchange.principal,
+            model=self._service.name,
+            price=self._service.price,
+            input_tokens=job.num_prompt_tokens,
+            output_tokens=sum(choice.request.sampling.max_tokens for choice in job.choices),
+            seconds=job.seconds,
+        )
+
+
+def limited(choices: Sequence[Choice], output_tokens: int) -> Sequence[Choice]:
+    """The choices, shortened alike until together they produce no more than `output_tokens`.
+    Raises BudgetExhausted when that leaves one of them nothing."""
+    wanted = sum(choice.request.sampling.max_tokens for choice in choices)
+    if wanted <= output_tokens:
+        return choices
+    each = output_tokens // len(choices)
+    if each == 0:
+        raise BudgetExhausted("what is left of the budget does not pay for a token of each answer")
+    return [_shortened(choice, each) for choice in choices]
+
+
+def _shortened(choice: Choice, most: int) -> Choice:
+    sampling = choice.request.sampling
+    most = min(most, sampling.max_tokens)
+    shorter = replace(sampling, max_tokens=most, min_tokens=min(most, sampling.min_tokens))
+    return replace(choice, request=replace(choice.request, sampling=shorter))

@@ -20,8 +20,11 @@ from stoker.api.off_loop import OffLoop
 from stoker.api.routes import operations, router
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection, ServerSection
+from stoker.core.clock import SystemClock
 from stoker.engine.interface import Backend
 from stoker.errors import Overloaded
+from stoker.gateway.admission import Admission, Straight
+from stoker.gateway.ledger import NoLimits
 from stoker.gateway.routes import RouteTable, own_route
 from stoker.observe.metrics import Metrics
 from stoker.text.load import TextModel
@@ -110,6 +113,7 @@ def create_app(
         limits=limits,
         metrics=metrics.model(name),
         off_loop=off_loop,
+        admission=Admission(NoLimits(), Straight(), SystemClock()),
         created=now,
     )
     front = Front(

@@ -10,6 +10,8 @@ from stoker.api.progress import Progress
 from stoker.config.schema import LimitsSection
 from stoker.core.clock import Clock, SystemClock
 from stoker.engine.interface import Backend, EngineState
+from stoker.gateway.admission import Admission
+from stoker.gateway.usage import Price
 from stoker.observe.metrics import ModelMetrics
 from stoker.text.load import TextModel
 
@@ -23,8 +25,10 @@ class Service:
     limits: LimitsSection
     metrics: ModelMetrics
     off_loop: OffLoop
+    admission: Admission
     created: int
     """Unix seconds, as the model list shows."""
+    price: Price = field(default_factory=Price)
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(init=False)
 

@@ -72,6 +72,7 @@ def make_job(
     without one every choice draws on its own.
     """
     choices = []
+    tenant = exchange.principal.tenant
     for number, (ids, sampling) in enumerate(prompts):
         for choice in range(n):
             index = number * n + choice
@@ -80,6 +81,8 @@ def make_job(
                 prompt_token_ids=tuple(ids),
                 sampling=with_seed_of(sampling, choice if seeded else index),
                 timeout=seconds,
+                tenant=tenant.name,
+                priority=int(tenant.band),
             )
             choices.append(Choice(index, request, stops, prompt_only))
     return Job(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stoker.api.assembler import TextDelta
+from stoker.gateway import usage as gateway
 
 
 class PromptTokensDetails(msgspec.Struct, frozen=True):
@@ -33,6 +34,16 @@ class UsageCounter:
         for delta in batch:
             self._output[delta.index] = delta.num_tokens
             self._cached[delta.index] = delta.num_cached_tokens
+
+    @property
+    def spent(self) -> gateway.Usage:
+        """The same for the ledger."""
+        usage = self.usage
+        return gateway.Usage(
+            input_tokens=usage.prompt_tokens,
+            cached_tokens=usage.prompt_tokens_details.cached_tokens,
+            output_tokens=usage.completion_tokens,
+        )
 
     @property
     def usage(self) -> Usage:

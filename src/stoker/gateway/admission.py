@@ -1,0 +1,104 @@
+"""From a validated request to one that may run: reserved in the ledger, and its turn come.
+
+Whatever happens in between, what was reserved is settled exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Protocol
+
+import msgspec
+
+from stoker.core.clock import Clock
+from stoker.errors import StokerError
+from stoker.gateway.ledger import Ask, Grant, Ledger
+from stoker.gateway.tenant import Principal
+from stoker.gateway.usage import Price, Usage
+
+
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request may come to, known before it runs."""
+
+    request_id: str
+    principal: Principal
+    model: str
+    price: Price = Price()
+    input_tokens: int
+    output_tokens: int
+    """The most it may produce."""
+    seconds: float
+    """It may still take."""
+
+    @property
+    def ask(self) -> Ask:
+        return Ask(
+            request_id=self.request_id,
+            tenant=self.principal.tenant,
+            key_id=self.principal.key_id,
+            model=self.model,
+            price=self.price,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            seconds=self.seconds,
+        )
+
+
+class Admitted:
+    """A request that runs. Whoever runs it keeps `usage` and `outcome` up to date."""
+
+    def __init__(self, grant: Grant) -> None:
+        self.output_tokens = grant.output_tokens
+        """The most it may produce; less than demanded where a budget is nearly spent."""
+        self.usage = Usage()
+        self.outcome = "cancelled"
+        """A finish reason; replaced by an error's code when one ends the request."""
+
+
+class Line(Protocol):
+    """Where requests wait for their turn."""
+
+    def turn(self, demand: Demand, now: float) -> AbstractAsyncContextManager[object]:
+        """Entering waits. Raises Overloaded, DeadlineExceeded or Draining instead."""
+        ...
+
+
+class Straight:
+    """No line: the engine's own queue is enough where one model serves everybody alike."""
+
+    def turn(self, demand: Demand, now: float) -> AbstractAsyncContextManager[object]:
+        return nullcontext()
+
+
+class Admission:
+    def __init__(self, ledger: Ledger, line: Line, clock: Clock) -> None:
+        self._ledger = ledger
+        self._line = line
+        self._clock = clock
+        self._settling: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def admit(self, demand: Demand) -> AsyncIterator[Admitted]:
+        """Raises RateLimitExceeded, BudgetExhausted, Overloaded, DeadlineExceeded or Draining
+        before anything ran."""
+        grant = await self._ledger.reserve(demand.ask)
+        admitted = Admitted(grant)
+        try:
+            async with self._line.turn(demand, self._clock.monotonic()):
+                yield admitted
+        except StokerError as error:
+            admitted.outcome = error.code
+            raise
+        finally:
+            await self._settle(grant, admitted)
+
+    async def _settle(self, grant: Grant, admitted: Admitted) -> None:
+        """Not undone by a client that leaves meanwhile."""
+        settling = asyncio.ensure_future(
+            self._ledger.settle(grant, admitted.usage, admitted.outcome)
+        )
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        await asyncio.shield(settling)
