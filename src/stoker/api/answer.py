@@ -141,13 +141,14 @@ class Answer:
         """What the choices produce, once the request is admitted; what they used is settled."""
         async with self._service.admission.admit(self._demand) as admitted:
             choices = limited(self._job.choices, admitted.output_tokens)
-            stream = self._service.generator.stream(choices)
-            async with aclosing(stream) as batches:
-                async for batch in batches:
-                    self._usage.add(batch)
-                    admitted.usage = self._usage.spent
-                    admitted.outcome = batch[-1].finish_reason or admitted.outcome
-                    yield batch
+            try:
+                async with aclosing(self._service.generator.stream(choices)) as batches:
+                    async for batch in batches:
+                        self._usage.add(batch)
+                        admitted.outcome = batch[-1].finish_reason or admitted.outcome
+                        yield batch
+            finally:
+                admitted.usage = self._usage.spent
 
     @property
     def _demand(self) -> Demand:
