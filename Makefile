@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: fidelity fidelity-setup help serve install test test-all check format bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: fidelity fidelity-setup help serve install test test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ fidelity-setup: .venv-fidelity/.installed .venv-peers/.installed  ## transformer
 fidelity: $(VENV)/.core  ## logits beside transformers, perplexity beside llama.cpp, into docs/performance.md
 	$(BIN)/python benchmarks/fidelity.py $(ARGS)
 	$(BIN)/python benchmarks/perplexity.py $(ARGS)
+
+reference: $(VENV)/.core  ## the page of configuration keys, from the schema
+	$(BIN)/stoker config reference --into docs/how-to/configure.md
 
 sanitize: $(VENV)/.sanitize  ## native tests under the address, undefined and thread sanitizers
 	native/tests/sanitize.sh address

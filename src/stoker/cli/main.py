@@ -17,6 +17,7 @@ from stoker.errors import StokerError
 COMMANDS = {
     "bench": "Measure the engine or a server.",
     "chat": "Talk to a model in the terminal.",
+    "config": "Check a configuration file, or explain its keys.",
     "doctor": "Show this machine, the kernels chosen, and the effective configuration.",
     "models": "List the models that can be had by name.",
     "pull": "Fetch a model's weights.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from stoker.cli.columns import aligned
 from stoker.cli.options import config_file, loaded_config
 from stoker.config.paths import cache_folder
 
@@ -30,13 +31,5 @@ def command(ctx: click.Context) -> None:
         )
         for model in CATALOG.values()
     ]
-    for line in _aligned([("NAME", "SIZE", "STATE", "ABOUT", "LICENCE"), *rows]):
+    for line in aligned([("NAME", "SIZE", "STATE", "ABOUT", "LICENCE"), *rows]):
         click.echo(line)
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

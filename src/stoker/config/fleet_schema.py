@@ -83,7 +83,7 @@ class BackendEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     api_key: Secret | None = None
     """Never printed. Better in a file of its own."""
     api_key_file: str = ""
-    """A file that holds the key and nothing else."""
+    """A file that holds the key and nothing else; relative to the folder of this file."""
     private: bool = False
     """What is sent there counts as never having left this machine."""
     connect_seconds: Duration = 5.0
@@ -198,4 +198,5 @@ class EdgeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     mode: Literal["proxied", "direct"] = "proxied"
     """direct: an nginx in front takes tokens straight from the replica."""
     ticket_key_file: str = ""
-    """A file with the secret that front and remote replicas share."""
+    """A file with the secret that front and remote replicas share; relative to the folder of this
+    file."""

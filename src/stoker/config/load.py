@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from stoker.config.advice import advice
 from stoker.config.consistency import check
 from stoker.config.refusal import unknown_key, unknown_section
 from stoker.config.schema import Config
-from stoker.config.secret_file import with_secrets
+from stoker.config.secret_file import anchored, with_secrets
 from stoker.config.setting import Setting, fields, lists, sections
 from stoker.config.value import read, read_entries
 from stoker.errors import ConfigError
@@ -41,8 +41,10 @@ def load(
     named = Path(found) if found else None
     written = file.settings(named) if named else []
     settings = [*written, *environment.settings(environ), *flags]
-    sources = {setting.key: setting.source for setting in settings}
+    sources = {key: setting.source for setting in settings for key in places(setting)}
     config = apply(settings)
+    if named:
+        config = anchored(config, named.parent.absolute())
     check(config)
     return LoadedConfig(with_secrets(config), sources, named, tuple(advice(config, sources, named)))
 
@@ -62,6 +64,24 @@ def apply(settings: Iterable[Setting]) -> Config:
             raise _unknown(setting)
     built = {name: section(**values[name]) for name, section in sections().items()}
     return Config(**built, **listed)  # type: ignore[arg-type]  # both mirror Config's own fields
+
+
+def places(setting: Setting) -> Iterator[str]:
+    """The setting's key, and every place inside a list: models[0].autoscale.minimum."""
+    yield setting.key
+    if setting.key in lists():
+        yield from _inside(setting.key, setting.value)
+
+
+def _inside(place: str, value: object) -> Iterator[str]:
+    inner: Iterable[tuple[str, object]] = ()
+    if isinstance(value, Mapping):
+        inner = ((f"{place}.{name}", item) for name, item in value.items())
+    elif isinstance(value, list | tuple):
+        inner = ((f"{place}[{number}]", item) for number, item in enumerate(value))
+    for name, item in inner:
+        yield name
+        yield from _inside(name, item)
 
 
 def _unknown(setting: Setting) -> ConfigError:

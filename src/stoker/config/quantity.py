@@ -15,7 +15,7 @@ Automatic = Annotated[int, msgspec.Meta(ge=0)]
 Duration = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1)]
-Money = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Money = Annotated[float, msgspec.Meta(ge=0, le=1e9, description="a number from 0 to 1,000,000,000")]
 
 Name = Annotated[
     str,

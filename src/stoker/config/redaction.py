@@ -20,9 +20,11 @@ def shown(value: object, annotation: object) -> str:
         return "set (hidden)"
     if isinstance(value, bool):
         return str(value).lower()
+    if value == {}:
+        return "none"
     if isinstance(value, tuple):
         return ", ".join(shown(item, annotation) for item in value) or "none"
-    text = str(value)
+    text = str(value) or "empty"
     if kind == "without password":
         return without_password(text)
     return f"{text[:BEGINNING]}…" if kind == "beginning" else text

@@ -39,7 +39,7 @@ def unknown_section(section: str, source: str) -> ConfigError:
 
 def unknown_key(place: str, name: str, siblings: Collection[str], source: str) -> ConfigError:
     """`place` is where the key stands: a section, or an entry such as models[1]."""
-    near = nearest(name, siblings)
+    near = nearest(name, siblings) or _in_another_unit(name, siblings)
     owner = near is None and _owner(name)
     if near:
         hint = f"Did you mean {place}.{near}?"
@@ -54,6 +54,13 @@ def _owner(name: str) -> str:
     """The section that has a key of this very name; empty when none or several do."""
     owners = [key.partition(".")[0] for key in fields() if key.partition(".")[2] == name]
     return owners[0] if len(owners) == 1 else ""
+
+
+def _in_another_unit(name: str, siblings: Collection[str]) -> str | None:
+    """max_seconds for somebody who wrote max_ms."""
+    stem = name.rpartition("_")[0]
+    found = [key for key in siblings if unit(key) and key.rpartition("_")[0] == stem]
+    return found[0] if found else None
 
 
 def missing_key(place: str, name: str, source: str) -> ConfigError:

@@ -28,6 +28,21 @@ def files(config: Config) -> list[tuple[str, Path]]:
     return found
 
 
+def anchored(config: Config, folder: Path) -> Config:
+    """The same, with the paths of those files taken from `folder`, where the configuration is."""
+    replace = msgspec.structs.replace
+    backends = tuple(
+        replace(backend, api_key_file=_from(folder, backend.api_key_file))
+        for backend in config.backends
+    )
+    edge = replace(config.edge, ticket_key_file=_from(folder, config.edge.ticket_key_file))
+    return replace(config, backends=backends, edge=edge)
+
+
+def _from(folder: Path, path: str) -> str:
+    return str(folder / Path(path).expanduser()) if path else ""
+
+
 def read_secret(where: str, path: Path) -> str:
     """The secret without the line's end. Raises ConfigError naming the key, never the content."""
     try:
