@@ -22,7 +22,7 @@ from pathlib import Path
 
 import uvloop
 
-from stoker.api.app import create_app
+from stoker.api.assembly import create_app
 from stoker.api.server import Server
 from stoker.config.schema import LimitsSection, ServerSection
 from stoker.core.request import Request

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 import uvloop
 
-from stoker.api.app import Application, create_app
+from stoker.api.app import Application
+from stoker.api.assembly import create_app
 from stoker.api.server import Server
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.engine.client import EngineClient

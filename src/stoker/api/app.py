@@ -16,18 +16,9 @@ from stoker.api.exchange import Exchange
 from stoker.api.failure import as_stoker_error
 from stoker.api.front import Front
 from stoker.api.gates import OPEN_PATHS, HostGate, KeyGate
-from stoker.api.off_loop import OffLoop
 from stoker.api.routes import operations, router
-from stoker.api.service import Service
-from stoker.config.schema import LimitsSection, ServerSection
-from stoker.core.clock import SystemClock
-from stoker.engine.interface import Backend
+from stoker.config.schema import ServerSection
 from stoker.errors import Overloaded
-from stoker.gateway.admission import Admission, Straight
-from stoker.gateway.ledger import NoLimits
-from stoker.gateway.routes import RouteTable, own_route
-from stoker.observe.metrics import Metrics
-from stoker.text.load import TextModel
 
 log = logging.getLogger("stoker.access")
 CLIENT_LEFT = 499
@@ -94,34 +85,3 @@ class Application:
                 "seconds": round(time.monotonic() - exchange.arrived, 4),
             },
         )
-
-
-def create_app(
-    backend: Backend,
-    text: TextModel,
-    *,
-    name: str,
-    server: ServerSection,
-    limits: LimitsSection,
-) -> Application:
-    """The application that serves one model, under `name`. Nothing is started."""
-    metrics, off_loop, now = Metrics(), OffLoop(limits), int(time.time())
-    service = Service(
-        name=name,
-        backend=backend,
-        text=text,
-        limits=limits,
-        metrics=metrics.model(name),
-        off_loop=off_loop,
-        admission=Admission(NoLimits(), Straight(), SystemClock()),
-        created=now,
-    )
-    front = Front(
-        services={name: service},
-        routes=RouteTable([own_route(name)]),
-        limits=limits,
-        metrics=metrics,
-        off_loop=off_loop,
-        created=now,
-    )
-    return Application(front, server)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stoker.api.app import create_app
+from stoker.api.assembly import create_app
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
 from stoker.api.routes import operations

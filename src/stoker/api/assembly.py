@@ -1,0 +1,96 @@
+"""From a configuration and loaded models to the application that serves them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stoker.api.app import Application
+from stoker.api.front import Front
+from stoker.api.off_loop import OffLoop
+from stoker.api.service import Service
+from stoker.config.fleet_schema import BackendEntry, ModelEntry, RouteEntry, TargetEntry
+from stoker.config.schema import Config, LimitsSection, ServerSection
+from stoker.core.clock import SystemClock
+from stoker.engine.interface import Backend
+from stoker.gateway.admission import Admission, Straight
+from stoker.gateway.ledger import NoLimits
+from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, RouteTable, Target, merged
+from stoker.gateway.usage import Price
+from stoker.observe.metrics import Metrics
+from stoker.text.load import TextModel
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model of ours, ready to be given to clients."""
+
+    entry: ModelEntry
+    backend: Backend
+    text: TextModel
+
+
+def assemble(config: Config, models: Sequence[Parts]) -> Application:
+    """Nothing is started."""
+    limits, now = config.limits, int(time.time())
+    metrics, off_loop = Metrics(), OffLoop(limits)
+    admission = Admission(NoLimits(), Straight(), SystemClock())
+    services = {
+        parts.entry.name: Service(
+            name=parts.entry.name,
+            backend=parts.backend,
+            text=parts.text,
+            limits=limits,
+            metrics=metrics.model(parts.entry.name),
+            off_loop=off_loop,
+            admission=admission,
+            price=price_of(parts.entry),
+            created=now,
+        )
+        for parts in models
+    }
+    front = Front(
+        services=services,
+        routes=route_table(config, list(services)),
+        limits=limits,
+        metrics=metrics,
+        off_loop=off_loop,
+        created=now,
+    )
+    return Application(front, config.server)
+
+
+def create_app(
+    backend: Backend,
+    text: TextModel,
+    *,
+    name: str,
+    server: ServerSection,
+    limits: LimitsSection,
+) -> Application:
+    """The application that serves one model to everybody, under `name`."""
+    return assemble(
+        Config(server=server, limits=limits), [Parts(ModelEntry(name=name), backend, text)]
+    )
+
+
+def price_of(entry: ModelEntry) -> Price:
+    price = entry.price
+    return Price.per_million(price.input, price.cached_input, price.output)
+
+
+def route_table(config: Config, own: Sequence[str]) -> RouteTable:
+    backends = {backend.name: backend for backend in config.backends}
+    return merged(own, [_route(route, backends) for route in config.routes])
+
+
+def _route(entry: RouteEntry, backends: dict[str, BackendEntry]) -> Route:
+    return Route(entry.name, tuple(_target(target, entry, backends) for target in entry.targets))
+
+
+def _target(target: TargetEntry, route: RouteEntry, backends: dict[str, BackendEntry]) -> Target:
+    name = target.model or route.name
+    if target.backend is None:
+        return OwnTarget(name)
+    return ForeignTarget(target.backend, name, backends[target.backend].private)

@@ -1,0 +1,87 @@
+"""One model of ours on its way from a name to a service: file, vocabulary, backend, text."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from stoker.cli.fetch import fetch
+from stoker.cli.progress import bar
+from stoker.config.fleet_schema import ModelEntry
+from stoker.config.paths import cache_folder
+from stoker.config.schema import Config
+
+if TYPE_CHECKING:
+    from stoker.engine.client import EngineClient
+    from stoker.text.load import TextModel
+
+
+class ServedModel:
+    """Nothing is started by making one; weights are fetched. Raises SetupError's kinds."""
+
+    def __init__(self, entry: ModelEntry, config: Config) -> None:
+        from stoker.engine.client import EngineClient
+        from stoker.engine.settings import engine_settings
+        from stoker.text.load import load_vocabulary
+
+        section = msgspec.structs.replace(
+            config.model, name=entry.source or entry.name, quantize=entry.quantize
+        )
+        self.entry = entry
+        self._cache = cache_folder(section)
+        self._path = fetch(section)
+        self._metadata = read_metadata(self._path)
+        self._vocabulary = load_vocabulary(self._path, self._metadata)
+        self._bars = contextlib.ExitStack()
+        own = msgspec.structs.replace(config, model=section)
+        self.backend: EngineClient = EngineClient(
+            engine_settings(own, self._path, self._vocabulary.eos_token_ids),
+            max_restarts=config.engine.max_restarts,
+            progress=self._bars.enter_context(bar(f"Loading {entry.name}")),
+        )
+
+    async def start(self) -> None:
+        """Returns when the model can answer. Raises SetupError's kinds, or ReplicaLost."""
+        try:
+            await self.backend.start()
+        finally:
+            self._bars.close()
+
+    async def text(self) -> TextModel:
+        from stoker.text.load import load_text
+
+        return await asyncio.to_thread(
+            load_text, self._path, self._metadata, self._cache, self._vocabulary
+        )
+
+    async def close(self) -> None:
+        self._bars.close()
+        await self.backend.close()
+
+
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """What the text layer needs of a model file. Raises ModelFileError or UnsupportedModel."""
+    from stoker.model.load import open_model
+
+    model = open_model(path)
+    try:
+        return model.metadata
+    finally:
+        model.close()
+
+
+def entries(config: Config) -> tuple[ModelEntry, ...]:
+    """The models of the file, or the one of the section [model]."""
+    if config.models or config.backends:
+        return config.models
+    model = config.model
+    return (
+        ModelEntry(
+            name=model.served_name or model.name, source=model.name, quantize=model.quantize
+        ),
+    )

@@ -1,0 +1,86 @@
+"""One run of the server: models load while it already listens, and all ends together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+import click
+
+from stoker.api.app import Application
+from stoker.api.assembly import Parts, assemble
+from stoker.api.server import Server
+from stoker.cli.served_model import ServedModel
+from stoker.config.schema import Config
+
+log = logging.getLogger("stoker.start")
+
+
+class Serving:
+    """Its timeline is logged at debug level."""
+
+    def __init__(self, config: Config, models: Sequence[ServedModel], started: float) -> None:
+        self._config = config
+        self._models = models
+        self._started = started
+        self._passed("model files read")
+
+    async def run(self) -> int:
+        """The exit code. Raises SetupError's kinds; every engine process has ended by then."""
+        loading = asyncio.create_task(self._load())
+        try:
+            return await self._serve(loading)
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
+            await asyncio.gather(*(model.close() for model in self._models))
+
+    async def _load(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for model in self._models:
+                group.create_task(model.start())
+        self._passed("engines ready")
+
+    async def _serve(self, loading: asyncio.Task[None]) -> int:
+        """Listens as soon as there is text to check requests with; until a model is ready, those
+        for it are told that it is loading."""
+        application = await self._application()
+        server = Server(application, self._config.server, self._announce)
+        running = asyncio.create_task(server.run_until_stopped())
+        try:
+            await asyncio.wait({running, loading}, return_when=asyncio.FIRST_COMPLETED)
+            if loading.done() and not server.stopping:  # stopped while loading is no failure
+                _raise_first(loading)
+            return await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def _application(self) -> Application:
+        texts = await asyncio.gather(*(model.text() for model in self._models))
+        self._passed("text layers ready")
+        parts = [
+            Parts(model.entry, model.backend, text)
+            for model, text in zip(self._models, texts, strict=True)
+        ]
+        return assemble(self._config, parts)
+
+    def _announce(self, url: str) -> None:
+        seconds = time.monotonic() - self._started
+        names = ", ".join(model.entry.name for model in self._models) or "nothing of its own"
+        verb = "is" if len(self._models) == 1 else "are"
+        click.echo(f"{names} {verb} served at {url} (ready in {seconds:.1f} s)")
+
+    def _passed(self, milestone: str) -> None:
+        log.debug("%4.0f ms: %s", (time.monotonic() - self._started) * 1000, milestone)
+
+
+def _raise_first(loading: asyncio.Task[None]) -> None:
+    """What stopped the first model that could not be loaded."""
+    error = loading.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if error is not None:
+        raise error
