@@ -258,7 +258,11 @@ CONTRADICTORY = {
 UNREADABLE = {
     "not TOML": ("[server\nport = 1", "is not valid TOML", "line 1"),
     "YAML in a TOML file": ("server:\n  port: 1", "is not valid TOML", "Name the file .yaml"),
-    "one key twice": ("[log]\nlevel = 'info'\nlevel = 'info'", "is not valid TOML", "Cannot overwrite"),
+    "one key twice": (
+        "[log]\nlevel = 'info'\nlevel = 'info'",
+        "is not valid TOML",
+        "Cannot overwrite",
+    ),
 }
 
 YAML = {

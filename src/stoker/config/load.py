@@ -11,7 +11,7 @@ from stoker.config.advice import advice
 from stoker.config.consistency import check
 from stoker.config.refusal import unknown_key, unknown_section
 from stoker.config.schema import Config
-from stoker.config.secret_file import anchored, with_secrets
+from stoker.config.secret_file import anchored, files, with_secrets
 from stoker.config.setting import Setting, fields, lists, sections
 from stoker.config.value import read, read_entries
 from stoker.errors import ConfigError
@@ -46,7 +46,10 @@ def load(
     if named:
         config = anchored(config, named.parent.absolute())
     check(config)
-    return LoadedConfig(with_secrets(config), sources, named, tuple(advice(config, sources, named)))
+    warnings = tuple(advice(config, sources, named))
+    for key, path_of_secret in files(config):
+        sources[key.removesuffix("_file")] = f"file {path_of_secret}"
+    return LoadedConfig(with_secrets(config), sources, named, warnings)
 
 
 def apply(settings: Iterable[Setting]) -> Config:

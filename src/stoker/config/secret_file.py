@@ -66,15 +66,19 @@ def _refusal(where: str, message: str) -> ConfigError:
 
 def with_secrets(config: Config) -> Config:
     """The same, with each api_key_file's content in `api_key`: who uses a backend reads no file.
-    Raises ConfigError when a file that is named cannot be used."""
-    secrets = {where: read_secret(where, path) for where, path in files(config)}
-    backends = tuple(
-        msgspec.structs.replace(backend, api_key=key)
-        if (key := secrets.get(f"backends[{number}].api_key_file"))
-        else backend
-        for number, backend in enumerate(config.backends)
-    )
-    return msgspec.structs.replace(config, backends=backends)
+    Raises ConfigError when a file that is named cannot be used, or a backend has a key besides."""
+    backends = []
+    for number, backend in enumerate(config.backends):
+        where = f"backends[{number}].api_key_file"
+        if backend.api_key_file and backend.api_key is not None:
+            raise contradiction(where, "is set beside api_key", "Keep one of the two.")
+        if backend.api_key_file:
+            key = read_secret(where, Path(backend.api_key_file))
+            backend = msgspec.structs.replace(backend, api_key=key)
+        backends.append(backend)
+    if config.edge.ticket_key_file:
+        read_secret("edge.ticket_key_file", Path(config.edge.ticket_key_file))
+    return msgspec.structs.replace(config, backends=tuple(backends))
 
 
 def exposed(config: Config, sources: Mapping[str, str], path: Path | None) -> Iterator[str]:

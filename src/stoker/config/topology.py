@@ -91,10 +91,6 @@ def check_backends(config: Config) -> None:
                 f"is this server itself ({config.server.host}:{config.server.port})",
                 "A request would go round in circles; name another server.",
             )
-        if backend.api_key is not None and backend.api_key_file:
-            raise contradiction(
-                f"{where}.api_key_file", "is set beside api_key", "Keep one of the two."
-            )
         if backend.api_key is not None and not backend.api_key.strip():
             raise contradiction(f"{where}.api_key", "is empty", "Leave it out if none is needed.")
         if backend.health_path and not backend.health_path.startswith("/"):

@@ -1,4 +1,4 @@
-"""`stoker config`: what a person sees of a sound file. Files that are not: tests/faults/test_f17."""
+"""`stoker config`: what a person sees of a sound file; tests/faults/test_f17_* has the others."""
 
 from __future__ import annotations
 
