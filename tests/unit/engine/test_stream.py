@@ -10,7 +10,8 @@ from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.engine.stream import MAX_FRUITLESS, Stream
+from stoker.engine.continuation import MAX_FRUITLESS
+from stoker.engine.stream import Stream
 from stoker.errors import Overloaded
 
 ID = RequestId("a")
