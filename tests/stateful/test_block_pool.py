@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from stoker.core.ids import BlockId
+from stoker.kv.block_hash import keyed_hash
 from stoker.kv.block_pool import BlockPool
-from stoker.kv.prefix_cache import PrefixCache, keyed_hash
+from stoker.kv.prefix_cache import PrefixCache
 
 
 class Machine(RuleBasedStateMachine):

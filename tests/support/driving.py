@@ -8,7 +8,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import Finish, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.executor.interface import Executor
-from stoker.kv.prefix_cache import keyed_hash
+from stoker.kv.block_hash import keyed_hash
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.scheduler import Scheduler
 

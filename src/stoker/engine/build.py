@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stoker.core.clock import SystemClock
+from stoker.engine.block_log import BlockLog
 from stoker.engine.engine import Engine, engine_info
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import EngineInfo
@@ -14,7 +15,7 @@ from stoker.errors import ConfigError
 from stoker.executor.fake import FakeExecutor
 from stoker.executor.interface import Executor
 from stoker.executor.native import NativeExecutor, NativeOptions
-from stoker.kv.prefix_cache import keyed_hash
+from stoker.kv.block_hash import keyed_hash
 from stoker.model.load import Model, open_model
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.scheduler import Scheduler
@@ -46,8 +47,10 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
         prefix_cache=settings.prefix_cache,
         eos_token_ids=frozenset(settings.eos_token_ids),
     )
-    scheduler = Scheduler(options, keyed_hash(secrets.token_bytes(32)))
-    engine = Engine(executor, scheduler, SystemClock(), vocab_size)
+    hash_block = keyed_hash(settings.cache_key or secrets.token_bytes(32))
+    block_log = BlockLog()
+    scheduler = Scheduler(options, hash_block, block_log if settings.cache_key else None)
+    engine = Engine(executor, scheduler, SystemClock(), vocab_size, block_log)
     return engine, engine_info(memory, scheduler, vocab_size, kernels())
 
 

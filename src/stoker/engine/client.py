@@ -21,7 +21,7 @@ from stoker.core.request import Request
 from stoker.core.validation import validate
 from stoker.engine import frames
 from stoker.engine.frames import EngineSettings
-from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
+from stoker.engine.interface import BlockListener, EngineInfo, EngineLoad, EngineState
 from stoker.engine.stream import Stream
 from stoker.engine.supervisor import Supervisor
 
@@ -47,6 +47,7 @@ class EngineClient:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._progress = progress
+        self._blocks: BlockListener | None = None
         self._supervisor = Supervisor(
             settings,
             self,
@@ -90,6 +91,10 @@ class EngineClient:
     def pid(self) -> int | None:
         """Of the engine process, for operators and fault tests."""
         return self._supervisor.pid
+
+    def listen(self, listener: BlockListener) -> None:
+        """`listener` is told what the engine caches, if the settings have a `cache_key`."""
+        self._blocks = listener
 
     async def start(self) -> None:
         """Starts the process and waits until the model is loaded. Raises SetupError's kinds, or
@@ -264,6 +269,9 @@ class EngineClient:
                 for delta in deltas:
                     self._deliver(delta)
                 self._try_suspect()
+            case frames.Blocks(events):
+                if self._blocks is not None:
+                    self._blocks.changed(events)
             case frames.Computing(request_ids):
                 computing = frozenset(request_ids)
                 for request_id, stream in self._streams.items():
@@ -279,6 +287,8 @@ class EngineClient:
 
     def engine_died(self) -> None:
         self._load = EngineLoad()
+        if self._blocks is not None:
+            self._blocks.lost()
         for stream in self._streams.values():
             stream.engine_died()
             if stream.cancelled:

@@ -11,6 +11,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.core.validation import validate
+from stoker.engine.block_log import BlockLog
 from stoker.engine.interface import EngineInfo, EngineLoad
 from stoker.engine.self_test import computes
 from stoker.errors import InternalError
@@ -37,7 +38,12 @@ class Engine:
     """Driven by one thread. Every accepted request gets exactly one ending from `step`."""
 
     def __init__(
-        self, executor: Executor, scheduler: Scheduler, clock: Clock, vocab_size: int
+        self,
+        executor: Executor,
+        scheduler: Scheduler,
+        clock: Clock,
+        vocab_size: int,
+        block_log: BlockLog | None = None,
     ) -> None:
         self._executor = executor
         self._scheduler = scheduler
@@ -45,6 +51,8 @@ class Engine:
         self._vocab_size = vocab_size
         self.announce: Callable[[tuple[RequestId, ...]], None] = lambda _request_ids: None
         """Called before a step that computes other requests than the one before it."""
+        self.block_log = block_log or BlockLog()
+        """Filled only if the scheduler's cache was told to."""
         self._announced: tuple[RequestId, ...] = ()
         self._failed_steps = 0
         self.broken = False

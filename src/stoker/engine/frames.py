@@ -13,7 +13,7 @@ import msgspec
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
-from stoker.engine.interface import EngineInfo, EngineLoad
+from stoker.engine.interface import BlockEvent, EngineInfo, EngineLoad
 from stoker.errors import ProtocolError
 from stoker.executor.fake import FakeOptions
 from stoker.version import VERSION
@@ -41,6 +41,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_step_tokens: int = 2048
     inter_token_target: float = 0.1
     prefix_cache: bool = True
+    cache_key: bytes = b""
+    """Secret of the front and of all replicas it chooses between: with it they name cached blocks
+    alike, and the engine reports what it caches. Empty: it draws its own and reports nothing."""
     eos_token_ids: tuple[TokenId, ...] = ()
     fake: FakeOptions = FakeOptions()
 
@@ -112,6 +115,12 @@ class Deltas(Frame, frozen=True):
     load: EngineLoad
 
 
+class Blocks(Frame, frozen=True):
+    """How the prefix cache changed in a step; only from an engine with a `cache_key`."""
+
+    events: tuple[BlockEvent, ...]
+
+
 class Ping(Frame, frozen=True):
     nonce: int
 
@@ -143,6 +152,7 @@ AnyFrame = (
     | Cancel
     | Computing
     | Deltas
+    | Blocks
     | Ping
     | Pong
     | Shutdown

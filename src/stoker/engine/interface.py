@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,6 +60,36 @@ class EngineLoad(msgspec.Struct, frozen=True):
     """Total time spent in steps."""
     broken_invariants: int = 0
     """Must read zero."""
+
+
+class BlockEvent(msgspec.Struct, frozen=True, array_like=True):
+    """A change of what an engine has cached: first some blocks went, then some came."""
+
+    removed: tuple[bytes, ...] = ()
+    """Digests; see kv/block_hash.py. What came after such a block cannot be found any more."""
+    parent: bytes = b""
+    """The block that the first of `stored` comes after; empty: it begins a prompt."""
+    stored: tuple[bytes, ...] = ()
+    """Each comes after the one before it."""
+
+
+class BlockListener(Protocol):
+    """Is told what one engine has cached, by an engine with a `cache_key`."""
+
+    def changed(self, events: Sequence[BlockEvent]) -> None: ...
+
+    def lost(self) -> None:
+        """All of it: the engine died, or gave its memory back."""
+        ...
+
+
+@runtime_checkable
+class BlockSource(Protocol):
+    """A backend that can say what its engine has cached."""
+
+    def listen(self, listener: BlockListener) -> None:
+        """From now on `listener` is told. To be called before the first request."""
+        ...
 
 
 class Backend(Protocol):

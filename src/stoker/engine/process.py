@@ -84,6 +84,8 @@ class EngineProcess:
                 self._handle(engine, frame)
             before = engine.num_steps
             deltas = engine.step()
+            if events := engine.block_log.take():
+                self._link.send(frames.Blocks(events))
             if deltas or engine.num_steps != before:
                 self._link.send(frames.Deltas(deltas, engine.load()))
         return EXIT_BROKEN

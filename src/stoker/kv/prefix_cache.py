@@ -10,25 +10,12 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from stoker.core.ids import BlockId
-
-Digest = bytes
-DIGEST_BYTES = 16
-Hash = Callable[[Digest, bytes], Digest]
-"""(parent digest, block content) → digest."""
-
-
-def keyed_hash(key: bytes) -> Hash:
-    """Unpredictable without `key`, which is drawn anew by each process and never leaves it."""
-
-    def digest(parent: Digest, content: bytes) -> Digest:
-        return blake2b(parent + content, digest_size=DIGEST_BYTES, key=key).digest()
-
-    return digest
+from stoker.kv.block_hash import Digest, Hash, following, tenant_root
+from stoker.kv.cache_listener import CacheListener, Unheard
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +46,13 @@ class Chain:
 class PrefixCache:
     """At most one entry per block of the pool, so its size is bounded by the pool's."""
 
-    def __init__(self, block_size: int, hash_block: Hash) -> None:
+    def __init__(
+        self, block_size: int, hash_block: Hash, listener: CacheListener | None = None
+    ) -> None:
+        """`listener` is told of every entry that comes or goes."""
         self.block_size = block_size
         self._hash = hash_block
+        self._listener = listener or Unheard()
         self._by_digest: dict[Digest, _Entry] = {}
         self._by_block: dict[BlockId, Digest] = {}
         self._serials = itertools.count()
@@ -71,7 +62,7 @@ class PrefixCache:
 
     def chain(self, tenant: str) -> Chain:
         """For a new sequence of a tenant's."""
-        return Chain(tenant, self._hash(b"tenant", tenant.encode()))
+        return Chain(tenant, tenant_root(self._hash, tenant))
 
     def lookup(self, chain: Chain, tokens: array[int], limit: int) -> list[BlockId]:
         """Blocks holding the longest known beginning of `tokens`, at most `limit` of them."""
@@ -102,13 +93,19 @@ class PrefixCache:
                 serial = next(self._serials)
                 entry = _Entry(table[index], serial, chain.parent(index), content)
                 self._record(chain.digests[index], entry)
+                self._listener.stored(
+                    chain.digests[index - 1] if index else b"", chain.digests[index]
+                )
             chain.serials.append(entry.serial)
 
     def _extend(self, chain: Chain, tokens: array[int]) -> None:
         """Appends the digests of those full blocks of `tokens` that the chain lacks."""
-        for index in range(len(chain.digests), len(tokens) // self.block_size):
-            parent = chain.digests[-1] if chain.digests else chain.root
-            chain.digests.append(self._hash(parent, self._content(tokens, index)))
+        new = tokens[len(chain.digests) * self.block_size :]
+        if len(new) < self.block_size:
+            return
+        parent = chain.digests[-1] if chain.digests else chain.root
+        size = self.block_size * tokens.itemsize
+        chain.digests += following(self._hash, parent, new.tobytes(), size)
 
     def _find(self, chain: Chain, index: int, content: bytes) -> _Entry | None:
         entry = self._by_digest.get(chain.digests[index])
@@ -147,6 +144,7 @@ class PrefixCache:
         digest = self._by_block.pop(block, None)
         if digest is not None:
             del self._by_digest[digest]
+            self._listener.removed(digest)
 
     def check(self) -> None:
         """Raises AssertionError unless both directions of the map agree (invariant I03)."""

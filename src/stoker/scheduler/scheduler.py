@@ -16,8 +16,10 @@ from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.errors import ContextLengthExceeded, InternalError, Overloaded
 from stoker.executor.interface import SliceResult, StepResult
+from stoker.kv.block_hash import Hash
 from stoker.kv.block_pool import BlockPool
-from stoker.kv.prefix_cache import Hash, PrefixCache
+from stoker.kv.cache_listener import CacheListener
+from stoker.kv.prefix_cache import PrefixCache
 from stoker.scheduler.fairness import FairQueue
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.plan import SequenceSlice, StepPlan
@@ -37,10 +39,12 @@ class Counters:
 
 
 class Scheduler:
-    def __init__(self, options: SchedulerOptions, hash_block: Hash) -> None:
+    def __init__(
+        self, options: SchedulerOptions, hash_block: Hash, listener: CacheListener | None = None
+    ) -> None:
         self.options = options
         self.counters = Counters()
-        self.cache = PrefixCache(options.block_size, hash_block)
+        self.cache = PrefixCache(options.block_size, hash_block, listener)
         self.pool = BlockPool(options.num_blocks, self.cache.forget)
         self.budget = TokenBudget(options.max_step_tokens, options.inter_token_target)
         self.running: list[Sequence] = []

@@ -14,12 +14,12 @@ from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.engine import frames
-from stoker.engine.interface import EngineInfo, EngineLoad
+from stoker.engine.interface import BlockEvent, EngineInfo, EngineLoad
 from stoker.errors import ProtocolError
 
 EVERY = [
     frames.Hello(),
-    frames.Load(frames.EngineSettings(model_path="m.gguf", eos_token_ids=(1, 2))),
+    frames.Load(frames.EngineSettings(model_path="m.gguf", eos_token_ids=(1, 2), cache_key=b"k")),
     frames.Progress(1, 2),
     frames.Ready(EngineInfo(1, 2, 3, 4, 5, 6, 7, "avx2", 8)),
     frames.Failed("config_error", "no", "hint"),
@@ -53,6 +53,7 @@ EVERY = [
         ],
         EngineLoad(num_running=3),
     ),
+    frames.Blocks((BlockEvent((b"a" * 16,), b"b" * 16, (b"c" * 16, b"d" * 16)),)),
     frames.Ping(1),
     frames.Pong(1, 2, 0.5, 0.1),
     frames.Shutdown(),

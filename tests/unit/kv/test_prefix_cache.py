@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import pytest
 
 from stoker.core.ids import BlockId
-from stoker.kv.prefix_cache import Digest, PrefixCache, keyed_hash
+from stoker.kv.block_hash import Digest, keyed_hash
+from stoker.kv.prefix_cache import PrefixCache
 
 SIZE = 4
 
