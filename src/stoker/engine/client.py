@@ -290,9 +290,15 @@ class EngineClient:
         if self._blocks is not None:
             self._blocks.lost()
         for stream in self._streams.values():
-            stream.engine_died()
+            computing = stream.engine_died()
             if stream.cancelled:
                 stream.end(FinishReason.CANCELLED)
+            else:
+                self._bereaved(stream, computing)
+
+    def _bereaved(self, stream: Stream, computing: bool) -> None:
+        """What becomes of a stream whose engine died: it waits for the next one. `computing`:
+        whether it was part of the step under way."""
 
     def _deliver(self, delta: TokenDelta) -> None:
         stream = self._streams.get(delta.request_id)

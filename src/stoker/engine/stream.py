@@ -68,12 +68,13 @@ class Stream:
     def suspect(self) -> bool:
         return self._continuation.suspect and not self.finished
 
-    def engine_died(self) -> None:
-        """The engine is gone. A request that only waited had no part in that."""
-        self.in_engine = False
-        if self.computing:
-            self.computing = False
+    def engine_died(self) -> bool:
+        """The engine is gone. Returns whether it was computing this: a request that only waited
+        had no part in that."""
+        computing, self.computing, self.in_engine = self.computing, False, False
+        if computing:
             self._continuation.died_computing()
+        return computing
 
     def continuation(self, now: float) -> Request:
         """The request as a restarted engine has to see it."""

@@ -4,7 +4,7 @@ Kubernetes."""
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NewType, Protocol
 
 import msgspec
@@ -49,6 +49,10 @@ class Replica(Protocol):
         'replica_lost': carrying it on is up to the pool, which has other replicas."""
         ...
 
+    async def started(self) -> None:
+        """Returns once it has been READY; raises why it never can be."""
+        ...
+
     async def sleep(self) -> None: ...
 
     async def wake(self) -> None: ...
@@ -62,7 +66,11 @@ class Placer(Protocol):
         """Those there are, whatever their state. GONE ones leave by themselves."""
         ...
 
-    async def start(self) -> Replica:
+    def watch(self, changed: Callable[[], None]) -> None:
+        """`changed` is called whenever a replica's state changed, or there is another one."""
+        ...
+
+    def start(self) -> Replica:
         """Begins one more; it is STARTING. Raises NoCapacity when there is no room for it."""
         ...
 

@@ -1,0 +1,276 @@
+"""All replicas of one model as one backend: who gets which request, and who carries it on.
+
+A stream whose replica is lost goes on at another one with the tokens it has delivered; since a
+token depends only on the model, the tokens before it and (seed, position), nothing of it changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import cast
+
+import msgspec
+
+from stoker import errors
+from stoker.core.clock import Clock
+from stoker.core.ids import RequestId
+from stoker.core.output import Finish, FinishReason, TokenDelta
+from stoker.core.request import Request
+from stoker.engine.continuation import Continuation
+from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
+from stoker.fleet.interface import Placer, Replica, ReplicaState
+from stoker.gateway.balance.interface import Balancer, BalanceRequest, ReplicaView
+from stoker.gateway.replica_account import ReplicaAccount
+from stoker.gateway.trial import Trial
+
+WAIT_SECONDS = 600.0
+"""For a replica to become ready, when a request has no deadline of its own."""
+
+
+class ReplicaPool:
+    """Implements Backend. All methods belong to one event loop."""
+
+    def __init__(self, placer: Placer, balancer: Balancer, clock: Clock) -> None:
+        self._placer = placer
+        self._balancer = balancer
+        self._clock = clock
+        self._accounts: dict[str, ReplicaAccount] = {}
+        self._running: dict[RequestId, Replica | None] = {}
+        self._cancelled: set[RequestId] = set()
+        self._changed = asyncio.Event()
+        self._trial = Trial()
+        self._final: EngineState | None = None
+        placer.watch(self._notice)
+
+    # --- replicas ---------------------------------------------------------------------------
+
+    async def start(self, count: int = 1) -> None:
+        """Starts replicas and returns when one is ready. Raises why none can be."""
+        starting = [asyncio.create_task(self._placer.start().started()) for _ in range(count)]
+        try:
+            for first in asyncio.as_completed(starting):
+                await first
+                return
+        finally:
+            for task in starting:
+                task.add_done_callback(_seen)
+
+    @property
+    def _ready(self) -> list[Replica]:
+        return [one for one in self._placer.replicas if one.state is ReplicaState.READY]
+
+    def _notice(self) -> None:
+        present = {replica.replica_id for replica in self._placer.replicas}
+        for replica_id in [known for known in self._accounts if known not in present]:
+            del self._accounts[replica_id]
+            self._balancer.gone(replica_id)
+        for replica in self._placer.replicas:
+            if replica.replica_id not in self._accounts:
+                self._accounts[replica.replica_id] = ReplicaAccount(replica.replica_id)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Whoever waits for a replica looks again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    # --- Backend ----------------------------------------------------------------------------
+
+    @property
+    def info(self) -> EngineInfo:
+        """What any replica can do; together they hold as many requests as all do."""
+        infos = [info for info in map(_info, self._placer.replicas) if info is not None]
+        if not infos:
+            raise errors.Loading("the model is loading", retry_after=1.0)
+        least = min(infos, key=lambda info: info.max_context)
+        return msgspec.structs.replace(
+            least,
+            max_requests=sum(info.max_requests for info in infos),
+            max_running=sum(info.max_running for info in infos),
+        )
+
+    @property
+    def state(self) -> EngineState:
+        if self._final is not None:
+            return self._final
+        states = {replica.state for replica in self._placer.replicas}
+        return next((_STATES[state] for state in _STATES if state in states), EngineState.LOADING)
+
+    @property
+    def load(self) -> EngineLoad:
+        loads = [replica.backend.load for replica in self._placer.replicas]
+        fields = EngineLoad.__struct_fields__
+        return EngineLoad(**{name: sum(getattr(load, name) for load in loads) for name in fields})
+
+    @property
+    def num_restarts(self) -> int:
+        return sum(replica.backend.num_restarts for replica in self._placer.replicas)
+
+    async def submit(self, request: Request) -> AsyncGenerator[TokenDelta, None]:
+        self._refuse(request)
+        now = self._clock.monotonic()
+        deadline = None if request.timeout is None else now + request.timeout
+        continuation = Continuation(request, deadline)
+        self._running[request.request_id] = None
+        try:
+            while True:
+                async with aclosing(self._dispatch(request, continuation, deadline)) as deltas:
+                    async for delta in deltas:
+                        if _lost(delta):
+                            yield msgspec.structs.replace(delta, finish=None)  # its last tokens
+                            break
+                        yield delta
+                        if delta.finish is not None:
+                            return
+                ending = self._after_loss(request, continuation)
+                if ending is not None:
+                    yield ending
+                    return
+        except Cancelled:
+            yield _ending(request, FinishReason.CANCELLED)
+        except errors.StokerError as error:
+            if not continuation.begun:
+                raise
+            yield _ending(request, FinishReason.ERROR, error.code)
+        finally:
+            self._running.pop(request.request_id, None)
+            self._cancelled.discard(request.request_id)
+
+    def cancel(self, request_id: RequestId) -> None:
+        if request_id not in self._running:
+            return
+        self._cancelled.add(request_id)
+        replica = self._running[request_id]
+        if replica is None:
+            self._wake()
+        else:
+            replica.backend.cancel(request_id)
+
+    async def drain(self, grace: float) -> None:
+        self._final = self._final or EngineState.DRAINING
+        await asyncio.gather(*(one.backend.drain(grace) for one in self._placer.replicas))
+        self._notice()
+
+    async def close(self) -> None:
+        self._final = EngineState.STOPPED
+        self._notice()
+        await self._placer.close()
+
+    # --- one request ------------------------------------------------------------------------
+
+    def _refuse(self, request: Request) -> None:
+        if self._final is EngineState.DRAINING:
+            raise errors.Draining("the server is shutting down")
+        if self._final is EngineState.STOPPED:
+            raise errors.NoCapacity("the engine has stopped")
+        if self.state is EngineState.LOADING:
+            raise errors.Loading("the model is loading", retry_after=1.0)
+        if request.request_id in self._running:
+            raise errors.InternalError("two requests have the same id")
+
+    async def _dispatch(
+        self, request: Request, continuation: Continuation, deadline: float | None
+    ) -> AsyncGenerator[TokenDelta, None]:
+        """At one replica, until an ending or its loss."""
+        async with self._trial.held(continuation) as trial:
+            replica = await self._pick(request, deadline)
+            now = self._clock.monotonic()
+            remaining = continuation.request(now)
+            account = self._accounts[replica.replica_id]
+            entry = account.dispatched(remaining, now)
+            self._running[request.request_id] = replica
+            try:
+                async with aclosing(_submitted(replica, remaining)) as deltas:
+                    async for raw in deltas:
+                        if raw.finish is not None and raw.finish.computing:
+                            continuation.died_computing()
+                        delta = continuation.took(raw)
+                        entry.took(delta, self._clock.monotonic())
+                        trial.passed(delta)
+                        yield delta
+            finally:
+                account.ended(entry)
+                self._running[request.request_id] = None
+
+    def _after_loss(self, request: Request, continuation: Continuation) -> TokenDelta | None:
+        """The ending of a request that is not carried on, else None."""
+        if request.request_id in self._cancelled:
+            return _ending(request, FinishReason.CANCELLED)
+        if self._final is EngineState.STOPPED or continuation.hopeless:
+            return _ending(request, FinishReason.ERROR, errors.ReplicaLost.code)
+        if self._final is EngineState.DRAINING:
+            return _ending(request, FinishReason.ERROR, errors.Draining.code)
+        return None
+
+    async def _pick(self, request: Request, deadline: float | None) -> Replica:
+        """Waits for a replica when none is ready but one will be. Raises NoCapacity, Draining or
+        DeadlineExceeded."""
+        now = self._clock.monotonic()
+        limit = (now + WAIT_SECONDS if deadline is None else deadline) - now
+        try:
+            async with asyncio.timeout(limit):
+                while not self._ready:
+                    self._check_hope(request)
+                    await self._changed.wait()
+        except TimeoutError:
+            raise errors.DeadlineExceeded("no replica became ready in time") from None
+        return self._choose(request, self._ready)
+
+    def _check_hope(self, request: Request) -> None:
+        if request.request_id in self._cancelled:
+            raise Cancelled
+        if self._final is EngineState.DRAINING:
+            raise errors.Draining("the server is shutting down")
+        if self.state is EngineState.STOPPED:
+            raise errors.NoCapacity("no replica is left")
+
+    def _choose(self, request: Request, ready: Sequence[Replica]) -> Replica:
+        views: list[ReplicaView] = [self._accounts[one.replica_id].view for one in ready]
+        wanted = BalanceRequest(
+            num_prompt_tokens=request.num_prompt_tokens,
+            expected_output_tokens=request.sampling.max_tokens,
+        )
+        chosen = self._balancer.pick(wanted, views, self._clock.monotonic())
+        return ready[views.index(chosen)]
+
+
+class Cancelled(Exception):
+    """The request was cancelled while it had no replica."""
+
+
+def _submitted(replica: Replica, request: Request) -> AsyncGenerator[TokenDelta, None]:
+    return cast("AsyncGenerator[TokenDelta, None]", replica.backend.submit(request))
+
+
+def _info(replica: Replica) -> EngineInfo | None:
+    try:
+        return replica.backend.info
+    except errors.Loading:
+        return None
+
+
+def _lost(delta: TokenDelta) -> bool:
+    return delta.finish is not None and delta.finish.error_code == errors.ReplicaLost.code
+
+
+def _ending(request: Request, reason: FinishReason, code: str | None = None) -> TokenDelta:
+    return TokenDelta(request.request_id, finish=Finish(reason, error_code=code))
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """What a replica's start raised is known: another one is ready, or it was raised."""
+    if not task.cancelled():
+        task.exception()
+
+
+_STATES = {
+    ReplicaState.READY: EngineState.READY,
+    ReplicaState.UNWELL: EngineState.RESTARTING,
+    ReplicaState.STARTING: EngineState.LOADING,
+    ReplicaState.SLEEPING: EngineState.READY,
+    ReplicaState.DRAINING: EngineState.DRAINING,
+    ReplicaState.GONE: EngineState.STOPPED,
+}
+"""Best first: the pool is as well as its best replica."""
