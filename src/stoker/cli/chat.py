@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import click
 
-from stoker.cli.local_model import local_model
+from stoker.cli.local_model import local_model, within_context
 from stoker.cli.options import engine_flags, loaded_config, quantize_flag
 from stoker.cli.remote_chat import Message, RemoteChat
 from stoker.cli.sampling import sampling, sampling_flags
@@ -36,41 +36,47 @@ def command(
     model: str | None,
     url: str | None,
     system: str | None,
-    max_tokens: int,
+    max_tokens: int | None,
     temperature: float,
     top_p: float,
     seed: int | None,
 ) -> None:
-    """Talk to MODEL, loaded here, or to a running server with --url."""
+    """Talk to MODEL, loaded here, or with --url to a running server, where it need not be named."""
     loaded = loaded_config(ctx, model)
     config = loaded.config
     chosen = sampling(max_tokens, temperature, top_p, seed)
     with contextlib.ExitStack() as stack:
         if url is None:
-            answer = _local(config, stack)
+            answer = _local(config, stack, max_tokens)
             name = config.model.name
         else:
             _refuse_loading(loaded)
-            remote = RemoteChat(url, config.server.api_key)
+            remote = RemoteChat(url, config.server.api_key, model)
             answer, name = remote.answer, remote.model
         click.echo(f"{name}. {HELP}", err=True)
         Conversation(answer, chosen, system).run()
 
 
-def _local(config: Config, stack: contextlib.ExitStack) -> Answer:
+def _local(config: Config, stack: contextlib.ExitStack, asked: int | None) -> Answer:
+    """`asked` are new tokens; without a number they end where the context does."""
     llm = stack.enter_context(local_model(config))
-    if llm.text.chat_template is None:
+    template = llm.text.chat_template
+    if template is None:
         raise SetupError(
             f"{config.model.name} is a base model, without a chat template",
             hint=f"stoker run {config.model.name} 'Once upon a time' continues a text.",
         )
-    return llm.stream_chat
+    if asked is not None:
+        return llm.stream_chat
+    return lambda messages, sampling: llm.stream_chat(
+        messages, within_context(llm, len(template.encode(messages)), sampling)
+    )
 
 
 def _refuse_loading(loaded: LoadedConfig) -> None:
     """Raises ConfigError for a flag that says how to load a model, which --url does not do."""
     for source in loaded.sources.values():
-        if source.startswith(("flag ", "argument ")):
+        if source.startswith("flag "):
             raise ConfigError(
                 f"{source} is for a model loaded here, and --url talks to one loaded elsewhere",
                 hint="Leave one of the two out.",

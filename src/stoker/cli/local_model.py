@@ -10,6 +10,7 @@ import msgspec
 
 from stoker.cli.progress import bar
 from stoker.config.schema import Config
+from stoker.core.sampling import SamplingParams
 
 if TYPE_CHECKING:
     from stoker.llm import LLM
@@ -33,3 +34,9 @@ def local_model(config: Config) -> Iterator[LLM]:
         )
     with llm:
         yield llm
+
+
+def within_context(llm: LLM, num_prompt_tokens: int, sampling: SamplingParams) -> SamplingParams:
+    """With no more new tokens than the context leaves: a default must not be what is refused."""
+    room = max(1, llm.info.max_context - num_prompt_tokens)
+    return msgspec.structs.replace(sampling, max_tokens=min(sampling.max_tokens, room))

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 
 import click
 
@@ -50,11 +49,6 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="stoker")
 def cli() -> None:
     """Serve language models, from a laptop with no GPU to a fleet of them."""
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:

@@ -35,7 +35,7 @@ def config_file(command: Callable[..., Any]) -> Callable[..., Any]:
         "--config",
         metavar="FILE",
         default=None,
-        help="TOML file; flags and STOKER_* variables win over it.",
+        help="TOML or YAML file; flags and STOKER_* variables win over it.",
         callback=remember,
         expose_value=False,
     )(command)

@@ -27,9 +27,11 @@ def command(source: Path, target: Path, format_name: str) -> None:
     from stoker.model.convert import convert
 
     with bar(f"Writing {target.name}") as report:
-        convert(source, target, format_name, report)
+        shrunk = convert(source, target, format_name, report)
     before, after = _size(source), target.stat().st_size
     click.echo(f"{target}: {after / 1e6:.1f} MB, from {before / 1e6:.1f} MB")
+    if not shrunk:
+        click.echo(f"Nothing became smaller: every matrix took no more than {format_name} already.")
 
 
 def _size(source: Path) -> int:

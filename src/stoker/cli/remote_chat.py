@@ -12,6 +12,7 @@ from stoker.core.sampling import SamplingParams
 from stoker.errors import SetupError
 
 TIMEOUT = 600.0
+SHOWN = 5
 Message = Mapping[str, str]
 
 
@@ -44,7 +45,8 @@ class _Models(msgspec.Struct):
 class RemoteChat:
     """Raises SetupError, with a sentence for the terminal, whenever the server cannot answer."""
 
-    def __init__(self, url: str, api_key: str | None = None) -> None:
+    def __init__(self, url: str, api_key: str | None = None, model: str | None = None) -> None:
+        """`model` is one that the server has, in upper or lower case; None: its first."""
         self._url = url
         try:
             parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
@@ -57,7 +59,7 @@ class RemoteChat:
         self._host, self._port = parts.hostname, port
         self._prefix = parts.path.rstrip("/").removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self.model = self._first_model()
+        self.model = self._chosen(model)
 
     def answer(self, messages: Sequence[Message], sampling: SamplingParams) -> Iterator[str]:
         """Text as it comes. Closing the iterator early closes the connection, which cancels."""
@@ -96,18 +98,32 @@ class RemoteChat:
                     yield choice.delta.content
         raise SetupError("the answer broke off")
 
-    def _first_model(self) -> str:
+    def _chosen(self, wanted: str | None) -> str:
+        models = self._models()
+        if wanted is None:
+            return models[0]
+        found = next((name for name in models if name.casefold() == wanted.casefold()), None)
+        if found is None:
+            raise SetupError(
+                f"{self._url} has no model '{wanted}'", hint=f"It has {', '.join(models[:SHOWN])}."
+            )
+        return found
+
+    def _models(self) -> list[str]:
         connection = self._connect()
         try:
             response = self._ask(connection, "GET", "/v1/models", None)
-            return msgspec.json.decode(response.read(), type=_Models).data[0].id
-        except (OSError, http.client.HTTPException, msgspec.DecodeError, IndexError) as error:
+            found = msgspec.json.decode(response.read(), type=_Models).data
+        except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
             raise SetupError(
                 f"no server answers at {self._url} ({error})",
                 hint="Start one with 'stoker serve', or leave --url out.",
             ) from None
         finally:
             connection.close()
+        if not found:
+            raise SetupError(f"the server at {self._url} has no model yet")
+        return [model.id for model in found]
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from stoker.cli.local_model import local_model
+from stoker.cli.local_model import local_model, within_context
 from stoker.cli.options import engine_flags, loaded_config, quantize_flag
 from stoker.cli.sampling import sampling, sampling_flags
 from stoker.cli.terminal import show
+from stoker.core.ids import TokenId
+
+if TYPE_CHECKING:
+    from stoker.llm import LLM
 
 
 @click.command(name="run")
@@ -27,7 +33,7 @@ def command(
     prompt: str,
     system: str | None,
     raw: bool,
-    max_tokens: int,
+    max_tokens: int | None,
     temperature: float,
     top_p: float,
     seed: int | None,
@@ -40,8 +46,16 @@ def command(
     chosen = sampling(max_tokens, temperature, top_p, seed)
     text = sys.stdin.read() if prompt == "-" else prompt
     with local_model(config) as llm:
-        if raw or llm.text.chat_template is None:
-            show(llm.stream(text, chosen))
-            return
-        messages = [{"role": "system", "content": system}] if system else []
-        show(llm.stream_chat([*messages, {"role": "user", "content": text}], chosen))
+        prompt_ids = _encoded(llm, text, system, raw)
+        if max_tokens is None:
+            chosen = within_context(llm, len(prompt_ids), chosen)
+        show(llm.stream(prompt_ids, chosen))
+
+
+def _encoded(llm: LLM, text: str, system: str | None, raw: bool) -> Sequence[TokenId]:
+    """The prompt as a conversation if the model knows how to read one."""
+    template = llm.text.chat_template
+    if raw or template is None:
+        return llm.text.tokenizer.encode(text, add_bos=True)
+    messages = [{"role": "system", "content": system}] if system else []
+    return template.encode([*messages, {"role": "user", "content": text}])

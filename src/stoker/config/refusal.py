@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from stoker.config.annotation import choices, describe, unit
@@ -10,6 +11,7 @@ from stoker.config.setting import Setting, fields, lists, nearest, sections
 from stoker.config.unit_text import converted
 from stoker.errors import ConfigError
 
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 LISTED = 12
 """Names a hint lists at most."""
 
@@ -114,12 +116,28 @@ def _value_hint(setting: Setting, annotation: object, measured: str) -> str | No
     if allowed:
         near = nearest(str(setting.value), allowed)
         return f"Did you mean {near}?" if near else None
+    if _is_number(setting):
+        return _meaning(setting.key)
     if not measured:
         return None
     number = converted(setting.value, measured)
     if number is not None:
         return f"Write {number:.12g}; the unit is part of the name."
     return "Write a bare number; the unit is part of the name."
+
+
+def _is_number(setting: Setting) -> bool:
+    if setting.textual:
+        return _NUMBER.fullmatch(str(setting.value)) is not None
+    return isinstance(setting.value, int | float) and not isinstance(setting.value, bool)
+
+
+def _meaning(key: str) -> str:
+    """To somebody who gave a number out of its range. Empty for a price of one model."""
+    from stoker.config.reference import keys
+
+    name = re.sub(r"\[\d+\]", "[]", key)
+    return next((found.meaning for found in keys() if found.name == name), "")
 
 
 def unknown_name(where: str, name: str, kind: str, known: Collection[str]) -> ConfigError:

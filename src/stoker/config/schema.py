@@ -34,6 +34,8 @@ class ModelSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What clients call it; default: `name`."""
     quantize: Literal["q8_0", "q4_1", "q4_k"] | None = None
     """Quantise safetensors weights while loading."""
+    replicas: Positive = 1
+    """Processes that serve it; they share the machine's cores."""
     cache: str = ""
     """Folder for downloaded weights; empty: ~/.cache/stoker."""
 
@@ -41,7 +43,7 @@ class ModelSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How every engine of ours computes."""
 
-    threads: Automatic = 0
+    threads: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
     """0: one per core this process may use."""
     kernels: Literal["auto", "avx512_vnni", "avx2", "portable"] = "auto"
     """The native core's instruction set; auto: the best this machine has."""

@@ -71,12 +71,21 @@ CATALOG: dict[str, CatalogModel] = {
 
 
 def find(name: str) -> CatalogModel:
-    """Raises PullError with the nearest names."""
-    model = CATALOG.get(name)
+    """In upper or lower case. Raises PullError with the names that are like it, if any is."""
+    model = CATALOG.get(name.casefold())
     if model is not None:
         return model
-    nearest = difflib.get_close_matches(name, CATALOG, n=2, cutoff=0.3) or list(CATALOG)[:2]
+    near = _like(name.casefold())
     raise PullError(
         f"there is no model {name[:100]!r}",
-        hint=f"Perhaps {' or '.join(nearest)}; or give a path, or a hub repository as owner/name.",
+        hint=f"Perhaps {' or '.join(near)}; or give a path, or a hub repository as owner/name."
+        if near
+        else "'stoker models' lists them; or give a path, or a hub repository as owner/name.",
     )
+
+
+def _like(name: str) -> list[str]:
+    """Those that begin with the same word, and those with a letter or two that differ."""
+    word = name.partition(":")[0]
+    begun = [known for known in CATALOG if len(word) > 2 and known.startswith(word)]
+    return begun or difflib.get_close_matches(name, CATALOG, n=2, cutoff=0.7)

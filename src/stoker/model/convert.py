@@ -30,9 +30,9 @@ QUANTIZATION_VERSION = 2
 _REPLACED = ("general.file_type", "general.quantization_version", "general.alignment")
 
 
-def convert(source: Path, target: Path, format_name: str, progress: Progress) -> None:
+def convert(source: Path, target: Path, format_name: str, progress: Progress) -> bool:
     """Writes `source` (a GGUF file or a folder) to `target` with its matrices in a format of
-    FORMATS. Tensors already smaller than that stay as they are.
+    FORMATS. Tensors already smaller than that stay as they are; whether any became smaller.
 
     Raises ModelFileError, UnsupportedModel, or ConfigError for a format that does not exist.
     """
@@ -50,16 +50,15 @@ def convert(source: Path, target: Path, format_name: str, progress: Progress) ->
     model = open_model(source)
     try:
         if source.is_dir():
-            _from_folder(model, target, kind, written, progress)
-        else:
-            _from_gguf(model, target, kind, written, progress)
+            return _from_folder(model, target, kind, written, progress)
+        return _from_gguf(model, target, kind, written, progress)
     finally:
         model.close()
 
 
 def _from_gguf(
     model: Model, target: Path, kind: TensorType, written: list[bytes], progress: Progress
-) -> None:
+) -> bool:
     """Metadata is copied as bytes, so that it keeps types we would not tell apart."""
     names = canonical_names(model.spec, GGUF_NAMES)
     with GgufFile.open(model.path) as file:
@@ -67,12 +66,12 @@ def _from_gguf(
         name = f"{ROPE_FREQUENCIES}.weight"
         factors = file.floats(name) if name in file.tensors else []
         layout = GgufLayout(model.weights, model.spec, pairs=False, factors=factors)
-        _write(layout, target, kind, entries + written, names, progress)
+        return _write(layout, target, kind, entries + written, names, progress)
 
 
 def _from_folder(
     model: Model, target: Path, kind: TensorType, written: list[bytes], progress: Progress
-) -> None:
+) -> bool:
     entries = shape_entries(model) + tokenizer_entries(model.metadata, model.spec.vocab_size)
     layout = GgufLayout(
         model.weights,
@@ -81,7 +80,7 @@ def _from_folder(
         factors=rope_factors(model),
     )
     names = canonical_names(model.spec, GGUF_NAMES)
-    _write(layout, target, kind, entries + written, names, progress)
+    return _write(layout, target, kind, entries + written, names, progress)
 
 
 def _write(
@@ -91,7 +90,9 @@ def _write(
     entries: list[bytes],
     names: dict[str, str],
     progress: Progress,
-) -> None:
+) -> bool:
     if ROPE_FREQUENCIES in layout.names():
         names = names | {ROPE_FREQUENCIES: f"{ROPE_FREQUENCIES}.weight"}
-    write_gguf(target, entries, QuantizedWeights(layout, kind), names, progress)
+    weights = QuantizedWeights(layout, kind)
+    write_gguf(target, entries, weights, names, progress)
+    return weights.shrinks

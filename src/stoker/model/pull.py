@@ -50,7 +50,7 @@ def resolve(name: str, cache: Path, progress: Progress | None = None) -> Path:
     """The model's path, downloaded if need be. Raises PullError."""
     if name in CATALOG:
         return pull(CATALOG[name], cache, progress)
-    path = _existing(name)
+    path = _existing(name)  # before other spellings of a catalog name: a file may be called so
     if path is not None:
         return path
     if name.endswith(".gguf") or name.startswith(("/", "./", "../", "~")):

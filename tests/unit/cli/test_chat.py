@@ -6,15 +6,19 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from stoker.cli.chat import Conversation
+from stoker.cli.local_model import within_context
 from stoker.cli.main import run
 from stoker.cli.remote_chat import Message, RemoteChat
 from stoker.cli.terminal import encodable, printable
 from stoker.core.sampling import SamplingParams
 from stoker.errors import SetupError
+from stoker.llm import LLM
 
 SAMPLING = SamplingParams(max_tokens=8)
 
@@ -99,11 +103,12 @@ def test_what_the_terminal_cannot_write_becomes_a_question_mark() -> None:
 
 
 class FakeServer(BaseHTTPRequestHandler):
+    models = b'{"data": [{"id": "tiny"}]}'
     stream = b""
     status = 200
 
     def do_GET(self) -> None:
-        self._send(200, json.dumps({"data": [{"id": "tiny"}]}).encode())
+        self._send(200, self.models)
 
     def do_POST(self) -> None:
         self.server.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))  # type: ignore[attr-defined]
@@ -190,3 +195,43 @@ def test_a_failing_server_is_reported(
 def test_no_server_is_one_line(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["chat", "--url", url]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_named_model_of_the_server_is_asked(
+    server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = [{"id": "tiny"}, {"id": "Large"}]
+    monkeypatch.setattr(FakeServer, "models", json.dumps({"data": data}).encode())
+    monkeypatch.setattr(FakeServer, "stream", events("x"))
+    type_lines(monkeypatch, "hello")
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    assert run(["chat", "--url", url, "large"]) == 0
+    assert server.body["model"] == "Large"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("models", "arguments", "says"),
+    [
+        (["tiny", "large"], ["huge"], "has no model 'huge' (It has tiny, large)"),
+        ([], [], "has no model yet"),
+    ],
+)
+def test_a_model_the_server_lacks_is_one_line(
+    server: ThreadingHTTPServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    models: list[str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    data = json.dumps({"data": [{"id": name} for name in models]}).encode()
+    monkeypatch.setattr(FakeServer, "models", data)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    assert run(["chat", "--url", url, *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("prompt", "left"), [(12, 500), (511, 1), (600, 1), (0, 512)])
+def test_the_default_of_new_tokens_ends_where_the_context_does(prompt: int, left: int) -> None:
+    llm = cast(LLM, SimpleNamespace(info=SimpleNamespace(max_context=512)))
+    assert within_context(llm, prompt, SamplingParams(max_tokens=512)).max_tokens == left

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -72,7 +74,7 @@ def test_usage_errors_exit_2(arguments: list[str], says: str) -> None:
     [
         (["pull", "smollm2:136m"], "there is no model 'smollm2:136m' (Perhaps smollm2:135m"),
         (["pull", "./nowhere.gguf"], "there is no file or folder './nowhere.gguf'"),
-        (["doctor", "--threads", "two"], "engine.threads must be a whole number of at least 0"),
+        (["doctor", "--threads", "two"], "engine.threads must be a whole number from 0 to 1024"),
         (["doctor", "--kernels", "sse"], "must be one of auto, avx512_vnni, avx2, portable"),
         (["doctor", "--config", "/nowhere.toml"], "cannot read configuration file /nowhere.toml"),
         (["run", "./nowhere.gguf", "hello"], "there is no file or folder"),
@@ -124,3 +126,61 @@ def test_version() -> None:
     from stoker import __version__
 
     assert invoke("--version").stdout == f"stoker, version {__version__}\n"
+
+
+def test_interrupted_while_it_imports_ends_without_a_traceback(tmp_path: Path) -> None:
+    """A `click` that is interrupted stands for any import; nothing earlier can be."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    finished = invoke("models", environ=environ)
+    assert (finished.returncode, finished.stderr) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--threads", "100000"], "from 0 to 1024, not '100000' (flag --threads) (0: one per core"),
+        (["--max-running", "-1"], "of at least 1, not '-1' (flag --max-running) (Sequences comp"),
+        (["--kv-cache-mib", "2GiB"], "not '2GiB' (flag --kv-cache-mib) (Write 2048;"),
+    ],
+)
+def test_a_flag_out_of_range_says_what_it_means(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["doctor", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_negative_time_is_not_told_to_be_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.run(["serve", "--drain-seconds", "-1"]) == 2
+    shown = capsys.readouterr().err
+    assert "server.drain_seconds must be a number of at least 0" in shown
+    assert "(Running requests get so long to finish at shutdown)" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nothere", "('stoker models' lists them; or give a path"),
+        ("x", "('stoker models' lists them; or give a path"),
+        ("qwen", "(Perhaps qwen2.5-coder:0.5b or qwen2.5-coder:1.5b; or"),
+        ("SmolLM", "(Perhaps smollm2:135m; or"),
+        ("smollm2:135n", "(Perhaps smollm2:135m; or"),
+        ("gemma3:27b", "(Perhaps gemma3:270m; or"),
+    ],
+)
+def test_only_names_that_are_alike_are_suggested(
+    name: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["pull", name]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_catalog_name_may_be_in_upper_case(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stoker.model import pull
+
+    monkeypatch.setattr(pull, "pull", lambda model, *_: model.name)
+    assert entry.run(["pull", "SmolLM2:135M"]) == 0
+    assert capsys.readouterr().out == "smollm2:135m\n"

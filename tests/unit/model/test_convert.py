@@ -83,6 +83,13 @@ def test_rope_scaling_survives(kind: str, tmp_path: Path) -> None:
     assert np.array_equal(logits(again), logits(target))
 
 
+def test_whether_anything_became_smaller_is_told(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "m")
+    target = tmp_path / "q8.gguf"
+    assert convert(folder, target, "q8_0", silent)
+    assert not convert(target, tmp_path / "again.gguf", "q8_0", silent)
+
+
 def test_other_readers_agree_on_every_tensor(tmp_path: Path) -> None:
     path = converted(write_folder(tmp_path / "m", "qwen2"), "q8_0")
     model = open_model(path)
