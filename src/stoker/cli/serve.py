@@ -23,6 +23,7 @@ from stoker.errors import SetupError
 @flag("--allowed-host", "server.allowed_hosts", "A Host header to accept; repeat.", multiple=True)
 @flag("--drain-seconds", "server.drain_seconds", "Time running requests get at shutdown.")
 @flag("--served-name", "model.served_name", "What clients call the model.")
+@flag("--replicas", "model.replicas", "Processes that serve the model.")
 @flag("--max-waiting", "engine.max_waiting", "Requests beyond this get 429.")
 @flag("--log-level", "log.level", "debug, info, warning or error.")
 @flag("--log-format", "log.format", "text or json.")

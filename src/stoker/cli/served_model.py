@@ -17,7 +17,6 @@ from stoker.config.paths import cache_folder
 from stoker.config.schema import Config
 
 if TYPE_CHECKING:
-    from stoker.engine.client import EngineClient
     from stoker.text.load import TextModel
 
 
@@ -25,8 +24,12 @@ class ServedModel:
     """Nothing is started by making one; weights are fetched. Raises SetupError's kinds."""
 
     def __init__(self, entry: ModelEntry, config: Config) -> None:
-        from stoker.engine.client import EngineClient
+        from stoker.core.clock import SystemClock
         from stoker.engine.settings import engine_settings
+        from stoker.fleet.interface import ReplicaSpec
+        from stoker.fleet.local import LocalPlacer
+        from stoker.gateway.balance.least_loaded import LeastLoaded
+        from stoker.gateway.pool import ReplicaPool
         from stoker.text.load import load_vocabulary
 
         section = msgspec.structs.replace(
@@ -39,16 +42,21 @@ class ServedModel:
         self._vocabulary = load_vocabulary(self._path, self._metadata)
         self._bars = contextlib.ExitStack()
         own = msgspec.structs.replace(config, model=section)
-        self.backend: EngineClient = EngineClient(
-            engine_settings(own, self._path, self._vocabulary.eos_token_ids),
+        engine = engine_settings(own, self._path, self._vocabulary.eos_token_ids)
+        clock = SystemClock()
+        placer = LocalPlacer(
+            ReplicaSpec(model=entry.name, source=section.name, engine=engine),
+            clock,
+            expected=entry.replicas,
             max_restarts=config.engine.max_restarts,
             progress=self._bars.enter_context(bar(f"Loading {entry.name}")),
         )
+        self.backend = ReplicaPool(placer, LeastLoaded(), clock)
 
     async def start(self) -> None:
         """Returns when the model can answer. Raises SetupError's kinds, or ReplicaLost."""
         try:
-            await self.backend.start()
+            await self.backend.start(self.entry.replicas)
         finally:
             self._bars.close()
 
@@ -82,6 +90,9 @@ def entries(config: Config) -> tuple[ModelEntry, ...]:
     model = config.model
     return (
         ModelEntry(
-            name=model.served_name or model.name, source=model.name, quantize=model.quantize
+            name=model.served_name or model.name,
+            source=model.name,
+            quantize=model.quantize,
+            replicas=model.replicas,
         ),
     )
