@@ -29,8 +29,8 @@ CODE_FROM_DATA = {
 }  # fmt: skip
 CODE_CALLS = {"eval", "exec", "compile", "__import__", "execfile"}
 PROCESS_CALLS = {"os.system", "os.popen", "subprocess.getoutput", "torch.load"}
-YAML_CALLS = {"yaml.compose", "yaml.parse"}
-"""All that may be called of the YAML library, in config/yaml_text.py: neither makes objects."""
+YAML_CALLS = {"yaml.parse"}
+"""All that may be called of the YAML library, in config/yaml_text.py: it makes no objects."""
 VAGUE_NAMES = {"common", "helper", "helpers", "manager", "misc", "util", "utils"}
 
 PRIVATE_TEXT = [

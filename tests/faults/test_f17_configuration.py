@@ -47,6 +47,11 @@ UNKNOWN = {
         "unknown key queue.max_ms",
         "Did you mean queue.max_seconds?",
     ),
+    "key, that would move the cursor": (
+        '[log]\n"\\u001b[2J" = 1',
+        "unknown key log.?[2J",
+        "Keys of [log]",
+    ),
     "key, nonsense": ("[log]\nqqq = 1", "unknown key log.qqq", "Keys of [log]: level, format"),
     "key in a list": (
         MODELS + "replica = 2",
@@ -274,6 +279,8 @@ YAML = {
     "yaml, one key twice": ("log:\n  level: info\n  level: info", "stands twice", "line 3"),
     "yaml, tabs": ("log:\n\tlevel: info", "is not valid YAML", "line 2"),
     "yaml, an anchor": ("log: &a\n  level: info", "anchors and aliases are not", "line 1"),
+    "yaml, two documents": ("log:\n---\nlog:", "more than one document", ""),
+    "yaml, a deep nest": ("log: " + "[" * 40, "nested too deeply", "line 1"),
     "yaml, a tag": ("log: !!python/object:os.system {}", "tags are not taken", "line 1"),
     "yaml, a list of all": ("- server", "no table of sections", ""),
 }
@@ -320,6 +327,7 @@ def test_one_line_says_what_and_where(
     assert shown.err.startswith("stoker: ")
     assert says in shown.err
     assert helps.rstrip("?") in shown.err
+    assert shown.err.rstrip("\n").isprintable()
     assert "sk-canary" not in shown.err
 
 

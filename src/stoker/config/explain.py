@@ -11,7 +11,7 @@ import msgspec
 from stoker.config.annotation import unit
 from stoker.config.load import LoadedConfig
 from stoker.config.meaning import meanings
-from stoker.config.redaction import shown
+from stoker.config.redaction import plain, shown
 from stoker.config.reference import Key, keys
 from stoker.config.setting import nearest, sections
 from stoker.errors import ConfigError
@@ -89,7 +89,7 @@ def _inside(key: str, value: object) -> Iterator[tuple[str, msgspec.Struct]]:
     if isinstance(value, msgspec.Struct):
         yield key, value
     elif isinstance(value, dict):
-        yield from ((f"{key}.{name}", entry) for name, entry in value.items())
+        yield from ((f"{key}.{plain(name)}", entry) for name, entry in value.items())
     elif isinstance(value, tuple):
         for number, entry in enumerate(value):
             if isinstance(entry, msgspec.Struct):

@@ -13,6 +13,7 @@ from stoker.config.refusal import unknown_key, unknown_section
 from stoker.config.schema import Config
 from stoker.config.secret_file import anchored, files, with_secrets
 from stoker.config.setting import Setting, fields, lists, sections
+from stoker.config.spelling import respelled
 from stoker.config.value import read, read_entries
 from stoker.errors import ConfigError
 
@@ -49,7 +50,7 @@ def load(
     warnings = tuple(advice(config, sources, named))
     for key, path_of_secret in files(config):
         sources[key.removesuffix("_file")] = f"file {path_of_secret}"
-    return LoadedConfig(with_secrets(config), sources, named, warnings)
+    return LoadedConfig(with_secrets(respelled(config)), sources, named, warnings)
 
 
 def apply(settings: Iterable[Setting]) -> Config:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
-from stoker.config import served
 from stoker.config.fleet_schema import KeyEntry, RouteEntry, TargetEntry, TenantEntry
-from stoker.config.refusal import contradiction, repeated, unknown_name
+from stoker.config.redaction import plain
+from stoker.config.refusal import contradiction, repeated
 from stoker.config.schema import Config
+from stoker.config.spelling import AllNames
 
 
 def check_names(config: Config) -> None:
@@ -39,17 +40,22 @@ def _check_unique(section: str, field: str, names: Iterable[str]) -> None:
 
 def check_references(config: Config) -> None:
     """Raises ConfigError for a name that nothing in the file has."""
+    names = AllNames.of(config)
     for number, route in enumerate(config.routes):
-        _check_route(config, f"routes[{number}]", route)
-    known = served.names(config)
+        _check_route(f"routes[{number}]", route, names)
     for number, tenant in enumerate(config.tenants):
-        _check_models(f"tenants[{number}]", tenant, known)
+        _check_models(f"tenants[{number}]", tenant, names)
     tenants = {tenant.name.casefold(): tenant for tenant in config.tenants}
     for number, key in enumerate(config.keys):
-        _check_key(f"keys[{number}]", key, tenants, known)
+        where = f"keys[{number}]"
+        names.tenants.require(f"{where}.tenant", key.tenant)
+        _check_models(where, key, names)
+        _check_allowed(where, key, tenants[key.tenant.casefold()])
+        if key.expires is not None:
+            _check_moment(f"{where}.expires", key.expires)
 
 
-def _check_route(config: Config, where: str, route: RouteEntry) -> None:
+def _check_route(where: str, route: RouteEntry, names: AllNames) -> None:
     if not route.targets:
         raise contradiction(
             f"{where}.targets", "is empty", "Name at least one model or backend that may answer."
@@ -60,43 +66,34 @@ def _check_route(config: Config, where: str, route: RouteEntry) -> None:
         first = seen.setdefault(target, place)
         if first != place:
             raise contradiction(place, f"is {first} again", "A target is tried once; leave it out.")
-        _check_target(config, place, route, target)
+        _check_target(place, route, target, names)
 
 
-def _check_target(config: Config, where: str, route: RouteEntry, target: TargetEntry) -> None:
+def _check_target(where: str, route: RouteEntry, target: TargetEntry, names: AllNames) -> None:
     if target.backend is not None:
-        backends = [backend.name for backend in config.backends]
-        _check_known(f"{where}.backend", target.backend, "backend", backends)
+        names.backends.require(f"{where}.backend", target.backend)
         return
     if target.model is None:
         raise contradiction(
             where, "names neither a model nor a backend", "Write model = NAME or backend = NAME."
         )
-    models = [model.name for model in served.models(config)]
-    routes = {other.name.casefold() for other in config.routes}
-    wanted = target.model.casefold()
-    if wanted in routes and wanted not in map(str.casefold, models):
-        itself = " itself" if wanted == route.name.casefold() else f" '{target.model}'"
+    if target.model in names.routes and target.model not in names.models:
+        itself = target.model.casefold() == route.name.casefold()
         raise contradiction(
             f"{where}.model",
-            f"is the route{itself}",
+            "is the route itself" if itself else f"is the route '{target.model}'",
             "Routes lead to models and backends, never to routes: name those.",
         )
-    _check_known(f"{where}.model", target.model, "model", models)
+    names.models.require(f"{where}.model", target.model)
 
 
-def _check_models(where: str, entry: TenantEntry | KeyEntry, known: list[str]) -> None:
+def _check_models(where: str, entry: TenantEntry | KeyEntry, names: AllNames) -> None:
     for number, name in enumerate(entry.models):
-        _check_known(f"{where}.models[{number}]", name, "model or route", known)
+        names.served.require(f"{where}.models[{number}]", name)
 
 
-def _check_key(
-    where: str, key: KeyEntry, tenants: Mapping[str, TenantEntry], known: list[str]
-) -> None:
-    names = [tenant.name for tenant in tenants.values()]
-    _check_known(f"{where}.tenant", key.tenant, "tenant", names)
-    _check_models(where, key, known)
-    tenant = tenants[key.tenant.casefold()]
+def _check_allowed(where: str, key: KeyEntry, tenant: TenantEntry) -> None:
+    """A key may do no more than its tenant."""
     allowed = {name.casefold() for name in tenant.models}
     for number, name in enumerate(key.models):
         if allowed and name.casefold() not in allowed:
@@ -105,8 +102,6 @@ def _check_key(
                 f"is '{name}', which tenant '{tenant.name}' may not use",
                 f"Add it to the tenant's models ({', '.join(tenant.models)}), or leave it out.",
             )
-    if key.expires is not None:
-        _check_moment(f"{where}.expires", key.expires)
 
 
 def _check_moment(where: str, text: str) -> None:
@@ -114,10 +109,7 @@ def _check_moment(where: str, text: str) -> None:
         datetime.fromisoformat(text)
     except ValueError:
         raise contradiction(
-            where, f"is no ISO date or time: '{text[:40]}'", "Write 2030-12-31 or 2030-12-31T23:59."
+            where,
+            f"is no ISO date or time: '{plain(text)}'",
+            "Write 2030-12-31 or 2030-12-31T23:59.",
         ) from None
-
-
-def _check_known(where: str, name: str, kind: str, known: list[str]) -> None:
-    if name.casefold() not in map(str.casefold, known):
-        raise unknown_name(where, name, kind, known)

@@ -24,7 +24,7 @@ def shown(value: object, annotation: object) -> str:
         return "none"
     if isinstance(value, tuple):
         return ", ".join(shown(item, annotation) for item in value) or "none"
-    text = str(value) or "empty"
+    text = "".join(filter(str.isprintable, str(value))) or "empty"
     if kind == "without password":
         return without_password(text)
     return f"{text[:BEGINNING]}…" if kind == "beginning" else text
@@ -43,6 +43,12 @@ def refused(value: object, annotation: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
+def plain(text: str) -> str:
+    """A word from a file as a terminal may show it: no control characters, and not too long."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[:LONGEST])
+    return shown if len(text) <= LONGEST else f"{shown}…"
+
+
 def without_password(url: str) -> str:
     """The address, with `***` for the password and for every parameter, which may hold one."""
     try:
@@ -50,6 +56,7 @@ def without_password(url: str) -> str:
         user, at, address = parts.netloc.rpartition("@")
         name = user.partition(":")[0]
         netloc = f"{name}:***@{address}" if ":" in user else f"{name}{at}{address}"
-        return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
+        query = "***" if parts.query else ""
+        return plain(urlunsplit((parts.scheme, netloc, parts.path, query, "")))
     except ValueError:
         return "set (hidden)"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from stoker.config.annotation import choices, describe, unit
-from stoker.config.redaction import refused
+from stoker.config.redaction import plain, refused
 from stoker.config.setting import Setting, fields, lists, nearest, sections
 from stoker.config.unit_text import converted
 from stoker.errors import ConfigError
@@ -36,7 +36,7 @@ def unknown_section(section: str, source: str) -> ConfigError:
         hint = f"{section} is a key of {label(owner)}."
     else:
         hint = f"Sections: {', '.join(known)}."
-    return ConfigError(f"unknown section [{section}] ({source})", param=section, hint=hint)
+    return ConfigError(f"unknown section [{plain(section)}] ({source})", param=section, hint=hint)
 
 
 def unknown_key(place: str, name: str, siblings: Collection[str], source: str) -> ConfigError:
@@ -49,7 +49,8 @@ def unknown_key(place: str, name: str, siblings: Collection[str], source: str) -
         hint = f"{name} is a key of {label(owner)}."
     else:
         hint = f"Keys of [{place}]: {', '.join(siblings)}."
-    return ConfigError(f"unknown key {place}.{name} ({source})", param=f"{place}.{name}", hint=hint)
+    key = f"{place}.{plain(name)}"
+    return ConfigError(f"unknown key {key} ({source})", param=key, hint=hint)
 
 
 def _owner(name: str) -> str:

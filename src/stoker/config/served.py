@@ -7,13 +7,19 @@ from stoker.config.schema import Config
 
 
 def models(config: Config) -> tuple[ModelEntry, ...]:
-    """Our models: the [[models]], or without any the one of [model]. A file that only has routes to
-    backends serves none of its own."""
-    if config.models or config.routes:
+    """Our models: the [[models]], or without any the one of [model]. A file that has backends and
+    no models serves none of its own."""
+    if config.models or config.backends:
         return config.models
     section = config.model
-    name = section.served_name or section.name
-    return (ModelEntry(name=name, source=section.name, quantize=section.quantize),)
+    return (
+        ModelEntry(
+            name=section.served_name or section.name,
+            source=section.name,
+            quantize=section.quantize,
+            replicas=section.replicas,
+        ),
+    )
 
 
 def names(config: Config) -> list[str]:

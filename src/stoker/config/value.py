@@ -12,6 +12,7 @@ from typing import get_origin
 import msgspec
 
 from stoker.config.annotation import item_of, struct_in
+from stoker.config.redaction import plain
 from stoker.config.refusal import missing_key, not_a_list, not_a_table, unknown_key, wrong_value
 from stoker.config.setting import Setting
 
@@ -62,7 +63,9 @@ def _read_named(setting: Setting, kind: type[msgspec.Struct]) -> dict[str, msgsp
     if not isinstance(setting.value, Mapping):
         raise not_a_table(setting)
     return {
-        str(name): read_table(replace(setting, key=f"{setting.key}.{name}", value=value), kind)
+        str(name): read_table(
+            replace(setting, key=f"{setting.key}.{plain(str(name))}", value=value), kind
+        )
         for name, value in setting.value.items()
     }
 

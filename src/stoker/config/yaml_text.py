@@ -1,18 +1,18 @@
 """YAML as tables, lists and plain values, and nothing else.
 
-Only the library's scanner and parser are used, never a loader: no tag makes an object, and there
-are no anchors, which can make a small file a huge one. Plain values follow YAML 1.2, in which `no`
-and `on` are text. A key that stands twice is refused, as in TOML.
+Only the library's parser is used, never a loader: no tag makes an object, and there are no anchors,
+which can make a small file a huge one. Plain values follow YAML 1.2, in which `no` and `on` are
+text. A key that stands twice is refused, as in TOML.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from stoker.errors import ConfigError
 
@@ -25,18 +25,21 @@ _CONSTANTS: dict[str, object] = {
 _WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
 _BASED = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C where the library has it; either is only asked for events."""
 
 
 def parse_yaml(text: str, path: Path) -> dict[str, object]:
     """The file's one document; an empty one is an empty table. Raises ConfigError with the line."""
     try:
-        _check_events(text, path)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        documents = list(_Reader(text, path).documents())
     except yaml.MarkedYAMLError as error:
         raise _refusal(path, error.problem or "not understood", error.problem_mark) from None
     except yaml.YAMLError:
         raise _refusal(path, "it has characters that YAML does not allow", None) from None
-    value = {} if root is None else _value(root, path)
+    if len(documents) > 1:
+        raise _refusal(path, "it has more than one document", None)
+    value = documents[0] if documents else None
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -44,45 +47,59 @@ def parse_yaml(text: str, path: Path) -> dict[str, object]:
     return value
 
 
-def _check_events(text: str, path: Path) -> None:
-    """Refuses anchors, tags and deep nesting before any tree is built."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            raise _refusal(path, "it is nested too deeply", event.start_mark)
+class _Reader:
+    """Builds values from the parser's events, in one pass."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=_PARSER)
+        self._path = path
+        self._depth = 0
+
+    def documents(self) -> Iterator[object]:
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                yield self._value(next(self._events))
+
+    def _value(self, event: yaml.Event) -> object:
+        self._check(event)
+        if isinstance(event, yaml.ScalarEvent):
+            return _plain(event)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise _refusal(self._path, "it is nested too deeply", event.start_mark)
+        value = self._list() if isinstance(event, yaml.SequenceStartEvent) else self._table()
+        self._depth -= 1
+        return value
+
+    def _check(self, event: yaml.Event) -> None:
         if getattr(event, "anchor", None) is not None:
-            raise _refusal(path, "anchors and aliases are not taken", event.start_mark)
+            raise _refusal(self._path, "anchors and aliases are not taken", event.start_mark)
         if getattr(event, "tag", None) is not None:
-            raise _refusal(path, "tags are not taken", event.start_mark)
+            raise _refusal(self._path, "tags are not taken", event.start_mark)
+
+    def _list(self) -> list[object]:
+        items = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._value(event))
+        return items
+
+    def _table(self) -> dict[str, object]:
+        table: dict[str, object] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            self._check(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                raise _refusal(self._path, "a key must be a word", event.start_mark)
+            if event.value in table:
+                problem = f"the key {event.value!r} stands twice"
+                raise _refusal(self._path, problem, event.start_mark)
+            table[event.value] = self._value(next(self._events))
+        return table
 
 
-def _value(node: Node, path: Path) -> object:
-    if isinstance(node, SequenceNode):
-        return [_value(item, path) for item in node.value]
-    if isinstance(node, MappingNode):
-        return _table(node, path)
-    return _plain(node) if isinstance(node, ScalarNode) else None
-
-
-def _table(node: MappingNode, path: Path) -> dict[str, object]:
-    table: dict[str, object] = {}
-    for key, value in node.value:
-        if not isinstance(key, ScalarNode):
-            raise _refusal(path, "a key must be a word", key.start_mark)
-        if key.value in table:
-            raise _refusal(path, f"the key {key.value} stands twice", key.start_mark)
-        table[key.value] = _value(value, path)
-    return table
-
-
-def _plain(node: ScalarNode) -> object:
+def _plain(event: yaml.ScalarEvent) -> object:
     """Quoted is text; anything else is what YAML 1.2's core schema makes of it."""
-    text: str = node.value
-    if node.style is not None:
+    text: str = event.value
+    if event.style not in (None, ""):
         return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]

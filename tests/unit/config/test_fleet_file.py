@@ -79,9 +79,18 @@ def test_entries_are_typed_and_in_order(tmp_path: Path) -> None:
     config = fleet(tmp_path).config
     assert config.models[0].autoscale
     assert config.models[0].autoscale.maximum == 3
-    assert [target.model for target in config.routes[0].targets] == ["small", "gpt"]
+    assert [target.model for target in config.routes[0].targets] == ["Small", "gpt"]
     assert config.backends[0].prices["gpt"].output == 12.0
     assert config.keys[0].expires == "2030-01-01"
+
+
+def test_a_name_is_spelled_as_its_entry_is(tmp_path: Path) -> None:
+    text = FLEET.replace('name = "alice"', 'name = "alice"\nmodels = ["CHAT"]')
+    config = fleet(tmp_path, text).config
+    assert config.routes[0].targets[0].model == "Small"
+    assert config.routes[0].targets[1].backend == "provider"
+    assert config.tenants[0].models == ("chat",)
+    assert config.keys[0].tenant == "alice"
 
 
 @pytest.mark.parametrize("name", ["stoker.yaml", "stoker.yml", "STOKER.YAML"])
@@ -136,7 +145,7 @@ def test_each_entry_is_explained_with_its_source(tmp_path: Path) -> None:
         ("models[0].replicas", ["models[0].replicas"]),
         ("models[].replicas", ["models[0].replicas"]),
         ("models.replicas", ["models[0].replicas"]),
-        ("replicas", ["models[0].replicas"]),
+        ("utilisation", ["models[0].autoscale.utilisation"]),
         ("backends.prices.gpt.output", ["backends[0].prices.gpt.output"]),
     ],
 )
@@ -151,7 +160,11 @@ def test_a_key_of_an_empty_list_shows_its_default() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "hint"),
-    [("server.prot", "server.port"), ("replcas", "models.replicas"), ("zzz", "lists all keys")],
+    [
+        ("server.prot", "server.port"),
+        ("utilization", "utilisation"),
+        ("zzz", "lists all keys"),
+    ],
 )
 def test_an_unknown_key_has_a_nearest_name(wanted: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
