@@ -19,7 +19,8 @@ from stoker.errors import ConfigError
 CANARY = "canary\x1b[2J\n"
 ODD: list[object] = [
     None, True, -1, 0, 1, 10**30, 0.5, float("nan"), float("-inf"), "", "a", CANARY, "1s", "\ud800",
-    [], [[]], [None], {}, {"a": 1}, {CANARY: {}}, {CANARY: 1}, [{}], [{CANARY: 1}], datetime.date(2030, 1, 1),
+    [], [[]], [None], {}, {"a": 1}, {CANARY: {}}, {CANARY: 1}, [{}], [{CANARY: 1}],
+    datetime.date(2030, 1, 1),
 ]  # fmt: skip
 
 
