@@ -197,3 +197,13 @@ async def test_a_running_watcher_finds_the_change_by_itself(server: Server) -> N
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+async def test_another_file_of_the_same_size_and_time_is_a_change(server: Server) -> None:
+    before = server.path.stat()
+    new = server.path.with_suffix(".new")
+    new.write_text(AFTER)
+    os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
+    new.replace(server.path)
+    assert server.path.stat().st_size == before.st_size
+    assert await server.watcher.look()
