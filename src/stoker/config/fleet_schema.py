@@ -22,9 +22,10 @@ from stoker.config.quantity import (
     Secret,
     Share,
 )
+from stoker.config.table import Table
 
 
-class PriceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PriceSection(Table, frozen=True, kw_only=True):
     """Per million tokens, in whatever currency budgets are given in."""
 
     input: Money = 0.0
@@ -35,7 +36,7 @@ class PriceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Of a million new tokens."""
 
 
-class AutoscaleSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AutoscaleSection(Table, frozen=True, kw_only=True):
     """How many replicas there are as work comes and goes."""
 
     minimum: Automatic = 1
@@ -50,7 +51,7 @@ class AutoscaleSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Share of what replicas can do that should be used; the rest is for bursts."""
 
 
-class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModelEntry(Table, frozen=True, kw_only=True):
     """A model of our own."""
 
     name: Name
@@ -71,7 +72,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What tenants' budgets are charged."""
 
 
-class BackendEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BackendEntry(Table, frozen=True, kw_only=True):
     """A server that is not ours."""
 
     name: Name
@@ -96,11 +97,11 @@ class BackendEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Open at once."""
     health_path: str = ""
     """Asked now and then; empty: only real requests tell."""
-    prices: dict[str, PriceSection] = {}
+    prices: dict[str, PriceSection] = msgspec.field(default_factory=dict)
     """By the model's name there: what tenants' budgets are charged."""
 
 
-class TargetEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TargetEntry(Table, frozen=True, kw_only=True):
     """One of a route's possibilities: a model of ours, or a model of a backend."""
 
     model: Name | None = None
@@ -109,7 +110,7 @@ class TargetEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Not set: ours."""
 
 
-class RouteEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RouteEntry(Table, frozen=True, kw_only=True):
     """A name for clients, and what may answer to it. It may be the name of a model of ours."""
 
     name: Name
@@ -118,7 +119,7 @@ class RouteEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The first that can answers."""
 
 
-class TenantEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TenantEntry(Table, frozen=True, kw_only=True):
     """Clients that share limits and a budget."""
 
     name: Name
@@ -143,7 +144,7 @@ class TenantEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """local: nothing of it is ever sent to a backend that is not private."""
 
 
-class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KeyEntry(Table, frozen=True, kw_only=True):
     """A client's key, of which only the digest is kept: `stoker keys new TENANT` makes one."""
 
     id: Name
@@ -158,7 +159,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What it may use of what its tenant may. Empty: all of that."""
 
 
-class QueueSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class QueueSection(Table, frozen=True, kw_only=True):
     """How much may wait."""
 
     max_seconds: Duration = 30.0
@@ -169,7 +170,7 @@ class QueueSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """See `standing_seconds`."""
 
 
-class BalanceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class BalanceSection(Table, frozen=True, kw_only=True):
     """Which replica of a model takes a request."""
 
     policy: Literal[
@@ -182,7 +183,7 @@ class BalanceSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The most a request waits longer somewhere because its beginning is cached there."""
 
 
-class StoreSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StoreSection(Table, frozen=True, kw_only=True):
     """Where usage and limits are kept."""
 
     url: Address = ""
@@ -192,7 +193,7 @@ class StoreSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """redis://HOST: where several fronts share limits; empty: each has its own."""
 
 
-class EdgeSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EdgeSection(Table, frozen=True, kw_only=True):
     """The way between clients and replicas."""
 
     mode: Literal["proxied", "direct"] = "proxied"

@@ -23,9 +23,10 @@ from stoker.config.fleet_schema import (
     TenantEntry,
 )
 from stoker.config.quantity import Automatic, Duration, Positive, Secret
+from stoker.config.table import Table
 
 
-class ModelSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModelSection(Table, frozen=True, kw_only=True):
     """The one model that is served when the file has no [[models]]."""
 
     name: str = "smollm2:135m"
@@ -40,7 +41,7 @@ class ModelSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Folder for downloaded weights; empty: ~/.cache/stoker."""
 
 
-class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EngineSection(Table, frozen=True, kw_only=True):
     """How every engine of ours computes."""
 
     threads: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
@@ -65,7 +66,7 @@ class EngineSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Within ten minutes; beyond it the server gives up and exits. 0: never restart."""
 
 
-class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LimitsSection(Table, frozen=True, kw_only=True):
     """What one request or connection may take."""
 
     header_bytes: Positive = 32 * 1024
@@ -114,7 +115,7 @@ class LimitsSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Written ahead to a client that reads slowly; later tokens are joined into one event."""
 
 
-class ServerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ServerSection(Table, frozen=True, kw_only=True):
     """Where clients reach the server."""
 
     host: str = "127.0.0.1"
@@ -130,7 +131,7 @@ class ServerSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Running requests get so long to finish at shutdown."""
 
 
-class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LogSection(Table, frozen=True, kw_only=True):
     """What is written to standard error. Prompts and keys never are."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -139,7 +140,7 @@ class LogSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """json: one object a line."""
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(Table, frozen=True, kw_only=True):
     """Sections are tables of the file; lists are arrays of tables, in the file's order."""
 
     model: ModelSection = ModelSection()

@@ -227,3 +227,10 @@ def test_a_file_that_holds_no_secret_is_refused_unseen(tmp_path: Path, content: 
 def test_clients_with_keys_may_come_from_anywhere(tmp_path: Path) -> None:
     text = FLEET.replace('api_key = "canary-server"', 'host = "0.0.0.0"')
     assert fleet(tmp_path, text).config.server.host == "0.0.0.0"
+
+
+@pytest.mark.parametrize("spell", [repr, str, "{!r}".format], ids=["repr", "str", "format"])
+def test_a_configuration_that_is_printed_hides_its_secrets(tmp_path: Path, spell) -> None:
+    printed = spell(fleet(tmp_path).config)
+    assert "canary" not in printed
+    assert "name=Small" in printed
