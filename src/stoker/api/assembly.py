@@ -15,6 +15,7 @@ from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.core.clock import SystemClock
 from stoker.engine.interface import Backend
 from stoker.gateway.admission import Admission, Straight
+from stoker.gateway.identity import Keyring
 from stoker.gateway.ledger import NoLimits
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, RouteTable, Target, merged
 from stoker.gateway.usage import Price
@@ -58,7 +59,8 @@ def assemble(config: Config, models: Sequence[Parts]) -> Application:
         off_loop=off_loop,
         created=now,
     )
-    return Application(front, config.server)
+    keyring = Keyring(config.tenants, config.keys, config.server.api_key)
+    return Application(front, config.server, keyring)
 
 
 def create_app(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import re
 
 from stoker.api.exchange import Exchange
 from stoker.config.schema import ServerSection
+from stoker.core.clock import Clock
 from stoker.errors import (
     InvalidApiKey,
     InvalidRequest,
     MisdirectedHost,
     PermissionDenied,
 )
+from stoker.gateway.identity import Keyring
 
 OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 """Probes carry no key. Everything else needs one when one is set."""
@@ -70,22 +70,27 @@ def _origin_name(origin: str) -> str | None:
 
 
 class KeyGate:
-    """Compares digests in constant time, so neither length nor prefix of the key shows."""
+    """Finds out whose request it is. A key comes as a bearer token, or as `x-api-key`, which is
+    where clients of Anthropic's interface put it."""
 
-    def __init__(self, server: ServerSection) -> None:
-        self._digest = None if server.api_key is None else _digest(server.api_key.encode())
+    def __init__(self, keyring: Keyring, clock: Clock) -> None:
+        self.keyring = keyring
+        """A reload puts another one here."""
+        self._clock = clock
 
     def check(self, exchange: Exchange) -> None:
-        if self._digest is None or exchange.scope["path"] in OPEN_PATHS:
-            return
-        values = exchange.headers(b"authorization")
-        if not values:
-            raise InvalidApiKey("no API key was sent")
-        scheme, _, key = values[0].partition(b" ")
-        right = hmac.compare_digest(_digest(key.strip()), self._digest)
-        if len(values) > 1 or scheme.lower() != b"bearer" or not right:
-            raise InvalidApiKey("the API key is not valid")
+        if exchange.scope["path"] not in OPEN_PATHS:
+            key = None if self.keyring.open else _key(exchange)
+            exchange.principal = self.keyring.authenticate(key, self._clock.wall())
 
 
-def _digest(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()
+def _key(exchange: Exchange) -> bytes | None:
+    bearer, other = exchange.headers(b"authorization"), exchange.headers(b"x-api-key")
+    if len(bearer) + len(other) > 1:
+        raise InvalidApiKey("more than one API key was sent")
+    if other:
+        return other[0]
+    if not bearer:
+        return None
+    scheme, _, key = bearer[0].partition(b" ")
+    return key.strip() if scheme.lower() == b"bearer" else b""

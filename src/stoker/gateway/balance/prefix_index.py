@@ -43,17 +43,17 @@ class PrefixIndex:
         holders = self._holders.get
         position, replicas = 0, holders(digests[0], 0) if digests else 0
         while replicas:
-            position = bisect_left(
-                range(len(digests)),
-                True,
-                lo=position,
-                key=lambda index, same=replicas: holders(digests[index]) != same,
-            )
+            position = self._end_of(replicas, digests, position)
             remaining = holders(digests[position], 0) if position < len(digests) else 0
             for name in self._bits.names(replicas & ~remaining):
                 found[name] = position
             replicas &= remaining
         return found
+
+    def _end_of(self, replicas: int, digests: Sequence[Digest], start: int) -> int:
+        """The first position from `start` on that others hold than `replicas`."""
+        holders = self._holders.get
+        return bisect_left(digests, True, lo=start, key=lambda digest: holders(digest) != replicas)
 
     def stored(self, replica_id: str, parent: Digest, digests: Iterable[Digest]) -> None:
         """Blocks that come after `parent` and each other; without a parent they begin a prompt.
