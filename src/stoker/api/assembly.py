@@ -16,7 +16,7 @@ from stoker.core.clock import SystemClock
 from stoker.engine.interface import Backend
 from stoker.gateway.admission import Admission, Straight
 from stoker.gateway.identity import Keyring
-from stoker.gateway.ledger import NoLimits
+from stoker.gateway.ledger import Ledger, NoLimits
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, RouteTable, Target, merged
 from stoker.gateway.usage import Price
 from stoker.observe.metrics import Metrics
@@ -32,11 +32,13 @@ class Parts:
     text: TextModel
 
 
-def assemble(config: Config, models: Sequence[Parts]) -> Application:
+def assemble(
+    config: Config, models: Sequence[Parts], keyring: Keyring, ledger: Ledger
+) -> Application:
     """Nothing is started."""
     limits, now = config.limits, int(time.time())
     metrics, off_loop = Metrics(), OffLoop(limits)
-    admission = Admission(NoLimits(), Straight(), SystemClock())
+    admission = Admission(ledger, Straight(), SystemClock())
     services = {
         parts.entry.name: Service(
             name=parts.entry.name,
@@ -57,9 +59,9 @@ def assemble(config: Config, models: Sequence[Parts]) -> Application:
         limits=limits,
         metrics=metrics,
         off_loop=off_loop,
+        ledger=ledger,
         created=now,
     )
-    keyring = Keyring(config.tenants, config.keys, config.server.api_key)
     return Application(front, config.server, keyring)
 
 
@@ -72,9 +74,9 @@ def create_app(
     limits: LimitsSection,
 ) -> Application:
     """The application that serves one model to everybody, under `name`."""
-    return assemble(
-        Config(server=server, limits=limits), [Parts(ModelEntry(name=name), backend, text)]
-    )
+    config = Config(server=server, limits=limits)
+    parts = Parts(ModelEntry(name=name), backend, text)
+    return assemble(config, [parts], Keyring(api_key=server.api_key), NoLimits())
 
 
 def price_of(entry: ModelEntry) -> Price:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
 from stoker.engine.interface import EngineState
 from stoker.errors import Draining
+from stoker.gateway.ledger import Ledger
 from stoker.gateway.routes import RouteTable
 from stoker.observe.metrics import Metrics
 
@@ -23,6 +25,7 @@ class Front:
     limits: LimitsSection
     metrics: Metrics
     off_loop: OffLoop
+    ledger: Ledger
     created: int
     """Unix seconds."""
     draining: bool = field(default=False, init=False)
@@ -41,6 +44,12 @@ class Front:
         """Whether no model of ours can ever answer again."""
         states = [service.backend.state for service in self.services.values()]
         return bool(states) and all(state is EngineState.STOPPED for state in states)
+
+    async def close(self) -> None:
+        """Ends every engine, and writes what was used. Safe to call twice."""
+        self.off_loop.close()
+        await asyncio.gather(*(service.backend.close() for service in self.services.values()))
+        await self.ledger.close()
 
     def check_accepting(self) -> None:
         """Raises Draining."""

@@ -131,9 +131,7 @@ class Server(uvicorn.Server):
         for task in [*tasks, *requests]:
             task.cancel()
         await asyncio.gather(*tasks, *requests, return_exceptions=True)
-        front = self._application.front
-        front.off_loop.close()
-        await asyncio.gather(*(service.backend.close() for service in front.services.values()))
+        await self._application.front.close()
 
     # --- while running ----------------------------------------------------------------------
 

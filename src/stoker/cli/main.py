@@ -18,11 +18,13 @@ COMMANDS = {
     "chat": "Talk to a model in the terminal.",
     "config": "Check a configuration file, or explain its keys.",
     "doctor": "Show this machine, the kernels chosen, and the effective configuration.",
+    "keys": "Make keys for clients.",
     "models": "List the models that can be had by name.",
     "pull": "Fetch a model's weights.",
     "quantize": "Write a model as a GGUF file with smaller weights.",
     "run": "Answer one prompt.",
-    "serve": "Serve a model over HTTP.",
+    "serve": "Serve models over HTTP.",
+    "usage": "Show who used how much.",
 }
 """Name → one line of help. A command lives in the file of its name, in `command`."""
 

@@ -13,7 +13,11 @@ from stoker.api.app import Application
 from stoker.api.assembly import Parts, assemble
 from stoker.api.server import Server
 from stoker.cli.served_model import ServedModel
+from stoker.config.paths import cache_folder
 from stoker.config.schema import Config
+from stoker.core.clock import SystemClock
+from stoker.gateway.identity import Keyring
+from stoker.gateway.stores.choice import open_ledger
 
 log = logging.getLogger("stoker.start")
 
@@ -65,7 +69,12 @@ class Serving:
             Parts(model.entry, model.backend, text)
             for model, text in zip(self._models, texts, strict=True)
         ]
-        return assemble(self._config, parts)
+        config = self._config
+        keyring = Keyring(config.tenants, config.keys, config.server.api_key)
+        ledger = await open_ledger(
+            config.store, keyring.tenants.values(), cache_folder(config.model), SystemClock()
+        )
+        return assemble(config, parts, keyring, ledger)
 
     def _announce(self, url: str) -> None:
         seconds = time.monotonic() - self._started

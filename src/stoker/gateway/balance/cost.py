@@ -7,70 +7,91 @@ begin alike; looking at load alone computes each conversation again and again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from stoker.gateway.balance.interface import BalanceRequest, ReplicaView
 from stoker.gateway.balance.prefix_index import CachedPrefixes
+from stoker.gateway.balance.recent_work import RecentWork
 from stoker.gateway.balance.work import LEAST_WEIGHT, seconds_of_work
 
+CACHED_WORTH = 4.0
+"""What a second of prefill that need not be done counts beside a second of this request's own
+waiting: those who come after wait less, too. Chosen with benchmarks/balance.py."""
+RECENT_WORTH = 0.03
+"""What a second of work given lately counts."""
 TIE_SECONDS = 0.001
 """Costs that differ by less are the same."""
 
-Random = Callable[[], float]
-"""Numbers from 0 up to 1."""
+
+class _Offer(NamedTuple):
+    """What a request would meet at a replica, in seconds."""
+
+    wait: float
+    prefill: float
+    replica: ReplicaView
+
+    @property
+    def first_token(self) -> float:
+        return self.wait + self.prefill
 
 
 class CostBalancer:
     """Implements Balancer.
 
-    The cost of a replica is the time until it can begin plus the time for what it has not cached.
-    Beginnings that more than half of the replicas hold count as held by all, so that a new replica
-    gets its share. Nobody waits over `affinity_seconds` longer than where there is least to do. Of
-    `exploration`, a share of all requests, each goes to the replica that was not used for longest.
+    Replicas where the first token comes up to `affinity_seconds` later than at the soonest are
+    compared by wait and, counted several times, by what they have not cached. Beginnings that more
+    than half of the replicas hold count as held by all, so that a new replica gets its share. A
+    share of requests, `exploration`, goes to the one of them that was not used for longest.
     """
 
     def __init__(
         self,
         cached: CachedPrefixes,
-        random: Random,
+        random: Callable[[], float],
         *,
         affinity_seconds: float = 2.0,
         exploration: float = 0.01,
     ) -> None:
+        """`random` gives numbers from 0 up to 1."""
         self._cached = cached
         self._random = random
         self._affinity_seconds = affinity_seconds
         self._exploration = exploration
+        self._recent = RecentWork()
 
     def pick(
         self, request: BalanceRequest, replicas: Sequence[ReplicaView], now: float
     ) -> ReplicaView:
-        waits = [seconds_of_work(replica) for replica in replicas]
-        longest = min(waits) + self._affinity_seconds
-        near = [pair for pair in zip(replicas, waits, strict=True) if pair[1] <= longest]
+        offers = self._offers(request, replicas)
+        latest = min(offer.first_token for offer in offers) + self._affinity_seconds
+        near = [offer for offer in offers if offer.first_token <= latest]
         if len(near) > 1 and self._random() < self._exploration:
-            return min((replica for replica, _ in near), key=lambda replica: replica.last_used)
-        held = self._held(request, replicas)
-        missing = request.num_prompt_tokens
-        best, best_rank = near[0][0], (float("inf"), 0, 0.0)
-        for replica, wait in near:
-            uncached = missing - held.get(replica.replica_id, held[""])
-            prefill = uncached / (replica.prefill_rate * max(replica.weight, LEAST_WEIGHT))
-            cost = (wait + prefill) // TIE_SECONDS
-            rank = (cost, replica.in_flight, replica.last_used)
-            if rank < best_rank:
-                best, best_rank = replica, rank
-        return best
+            chosen = min(near, key=lambda offer: offer.replica.last_used)
+        else:
+            chosen = min(near, key=lambda offer: self._rank(offer, now))
+        self._recent.add(chosen.replica.replica_id, chosen.prefill, now)
+        return chosen.replica
 
     def gone(self, replica_id: str) -> None:
         """The index is told by whoever feeds it."""
+        self._recent.gone(replica_id)
 
-    def _held(self, request: BalanceRequest, replicas: Sequence[ReplicaView]) -> Mapping[str, int]:
-        """Prompt tokens that are cached, by replica; under the empty name, those of every other."""
+    def _rank(self, offer: _Offer, now: float) -> tuple[float, int, float]:
+        replica = offer.replica
+        recent = self._recent.of(replica.replica_id, now)
+        cost = offer.wait + CACHED_WORTH * offer.prefill + RECENT_WORTH * recent
+        return cost // TIE_SECONDS, replica.in_flight, replica.last_used
+
+    def _offers(self, request: BalanceRequest, replicas: Sequence[ReplicaView]) -> list[_Offer]:
         depths = self._cached.depths(request.digests)
         common = _common(depths, replicas)
-        held = {name: max(depth, common) * request.block_size for name, depth in depths.items()}
-        held[""] = common * request.block_size
-        return held
+        offers = []
+        for replica in replicas:
+            cached = max(common, depths.get(replica.replica_id, 0)) * request.block_size
+            uncached = max(1, request.num_prompt_tokens - cached)
+            rate = replica.prefill_rate * max(replica.weight, LEAST_WEIGHT)
+            offers.append(_Offer(seconds_of_work(replica), uncached / rate, replica))
+        return offers
 
 
 def _common(depths: Mapping[str, int], replicas: Sequence[ReplicaView]) -> int:

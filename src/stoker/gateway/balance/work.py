@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stoker.gateway.balance.interface import ReplicaView
 
-DECODE_SHARE = 0.5
+DECODE_SHARE = 0.25
 """How much of the time that running requests will still decode a new prompt feels: they share
 steps, so it does not wait for them to end."""
 LEAST_WEIGHT = 0.01

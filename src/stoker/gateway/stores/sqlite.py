@@ -49,6 +49,7 @@ class SqliteLedger(MemoryLedger):
         self._records: list[UsageRecord] = []
         self._writing: asyncio.Task[None] | None = None
         self._drawing = asyncio.Lock()
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path, tenants: Iterable[Tenant], clock: Clock) -> SqliteLedger:
@@ -79,7 +80,10 @@ class SqliteLedger(MemoryLedger):
         return grant
 
     async def close(self) -> None:
-        """Writes what is left, and gives back what was drawn and not used."""
+        """Writes what is left, and gives back what was drawn and not used. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
         if self._writing is not None:
             await asyncio.gather(self._writing, return_exceptions=True)
         spent = [
