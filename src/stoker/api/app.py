@@ -20,7 +20,6 @@ from stoker.api.routes import operations, router
 from stoker.config.schema import ServerSection
 from stoker.core.clock import SystemClock
 from stoker.errors import Overloaded
-from stoker.gateway.identity import Keyring
 
 log = logging.getLogger("stoker.access")
 CLIENT_LEFT = 499
@@ -30,14 +29,14 @@ CLIENT_LEFT = 499
 class Application:
     """Raw ASGI. `idle` is set while no request is open: what a drain waits for."""
 
-    def __init__(self, front: Front, server: ServerSection, keyring: Keyring) -> None:
+    def __init__(self, front: Front, server: ServerSection) -> None:
         self.front = front
         self.open_requests = 0
         self._most = most_requests(front.limits)
         self.idle = asyncio.Event()
         self.idle.set()
         self._host_gate = HostGate(server)
-        self._key_gate = KeyGate(keyring, SystemClock())
+        self._key_gate = KeyGate(front, SystemClock())
         self._router: Router = router(operations(front))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

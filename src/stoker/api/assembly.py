@@ -59,10 +59,11 @@ def assemble(
         limits=limits,
         metrics=metrics,
         off_loop=off_loop,
-        ledger=ledger,
+        keyring=keyring,
+        admission=admission,
         created=now,
     )
-    return Application(front, config.server, keyring)
+    return Application(front, config.server)
 
 
 def create_app(

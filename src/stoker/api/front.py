@@ -11,7 +11,8 @@ from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
 from stoker.engine.interface import EngineState
 from stoker.errors import Draining
-from stoker.gateway.ledger import Ledger
+from stoker.gateway.admission import Admission
+from stoker.gateway.identity import Keyring
 from stoker.gateway.routes import RouteTable
 from stoker.observe.metrics import Metrics
 
@@ -21,11 +22,12 @@ class Front:
     services: Mapping[str, Service]
     """Models of ours, by their name in the route table."""
     routes: RouteTable
-    """A reload puts another one here."""
+    """A reload puts another one here; so with the next two."""
+    keyring: Keyring
     limits: LimitsSection
     metrics: Metrics
     off_loop: OffLoop
-    ledger: Ledger
+    admission: Admission
     created: int
     """Unix seconds."""
     draining: bool = field(default=False, init=False)
@@ -49,7 +51,7 @@ class Front:
         """Ends every engine, and writes what was used. Safe to call twice."""
         self.off_loop.close()
         await asyncio.gather(*(service.backend.close() for service in self.services.values()))
-        await self.ledger.close()
+        await self.admission.ledger.close()
 
     def check_accepting(self) -> None:
         """Raises Draining."""

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from stoker.api.exchange import Exchange
+from stoker.api.front import Front
 from stoker.config.schema import ServerSection
 from stoker.core.clock import Clock
 from stoker.errors import (
@@ -14,7 +15,6 @@ from stoker.errors import (
     MisdirectedHost,
     PermissionDenied,
 )
-from stoker.gateway.identity import Keyring
 
 OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 """Probes carry no key. Everything else needs one when one is set."""
@@ -73,15 +73,15 @@ class KeyGate:
     """Finds out whose request it is. A key comes as a bearer token, or as `x-api-key`, which is
     where clients of Anthropic's interface put it."""
 
-    def __init__(self, keyring: Keyring, clock: Clock) -> None:
-        self.keyring = keyring
-        """A reload puts another one here."""
+    def __init__(self, front: Front, clock: Clock) -> None:
+        self._front = front
         self._clock = clock
 
     def check(self, exchange: Exchange) -> None:
         if exchange.scope["path"] not in OPEN_PATHS:
-            key = None if self.keyring.open else _key(exchange)
-            exchange.principal = self.keyring.authenticate(key, self._clock.wall())
+            keyring = self._front.keyring
+            key = None if keyring.open else _key(exchange)
+            exchange.principal = keyring.authenticate(key, self._clock.wall())
 
 
 def _key(exchange: Exchange) -> bytes | None:

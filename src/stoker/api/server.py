@@ -41,7 +41,8 @@ class Server(uvicorn.Server):
     ) -> None:
         """Raises ConfigError when other machines could reach the server without a key, and when
         fewer files may be open than connections."""
-        check_exposure(server)
+        if application.front.keyring.open:
+            check_exposure(server)
         limits = application.front.limits
         protocol: Any = partial(LimitedProtocol, limits, Connections(most_connections(limits)))
         super().__init__(

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 import time
+from dataclasses import replace
+from functools import partial
 
 import click
-import msgspec
 
 from stoker.cli.options import engine_flags, flag, loaded_config, quantize_flag
-from stoker.config.fleet_schema import ModelEntry
-from stoker.config.schema import Config, ServerSection
+from stoker.config import served
+from stoker.config.load import LoadedConfig
+from stoker.config.schema import ServerSection
+from stoker.config.selection import select
 from stoker.errors import SetupError
+
+log = logging.getLogger("stoker.config")
 
 
 @click.command(name="serve")
@@ -38,27 +44,29 @@ def command(ctx: click.Context, models: tuple[str, ...]) -> int:
     """
     import uvloop
 
-    from stoker.cli.served_model import ServedModel, entries
+    from stoker.cli.served_model import ServedModel
     from stoker.observe.logs import set_up_logging
 
     started = time.monotonic()
-    config = named(loaded_config(ctx, models[0] if len(models) == 1 else None).config, models)
+    load = partial(_configured, ctx, models)
+    loaded = load()
+    config = loaded.config
     set_up_logging(config.log)
+    for advice in loaded.warnings:
+        log.warning("%s", advice)
     check_address(config.server)
-    served = [ServedModel(entry, config) for entry in entries(config)]
+    found = [ServedModel(entry, config) for entry in served.models(config)]
 
     from stoker.cli.serving import Serving
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Serving(config, served, started).run())
+        return runner.run(Serving(loaded, load, found, started).run())
 
 
-def named(config: Config, models: tuple[str, ...]) -> Config:
-    """With several names on the command line, they are the models."""
-    if len(models) < 2:
-        return config
-    chosen = tuple(ModelEntry(name=name, quantize=config.model.quantize) for name in models)
-    return msgspec.structs.replace(config, models=chosen)
+def _configured(ctx: click.Context, models: tuple[str, ...]) -> LoadedConfig:
+    """All sources, with the models of the command line in the place of others."""
+    loaded = loaded_config(ctx, models[0] if len(models) == 1 else None)
+    return replace(loaded, config=select(loaded.config, models))
 
 
 def check_address(section: ServerSection) -> None:

@@ -81,18 +81,3 @@ def read_metadata(path: Path) -> Mapping[str, Any]:
         return model.metadata
     finally:
         model.close()
-
-
-def entries(config: Config) -> tuple[ModelEntry, ...]:
-    """The models of the file, or the one of the section [model]."""
-    if config.models or config.backends:
-        return config.models
-    model = config.model
-    return (
-        ModelEntry(
-            name=model.served_name or model.name,
-            source=model.name,
-            quantize=model.quantize,
-            replicas=model.replicas,
-        ),
-    )

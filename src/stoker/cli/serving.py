@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
 from stoker.api.app import Application
 from stoker.api.assembly import Parts, assemble
+from stoker.api.front import Front
+from stoker.api.reloading import Reloading
 from stoker.api.server import Server
 from stoker.cli.served_model import ServedModel
+from stoker.config.load import LoadedConfig
 from stoker.config.paths import cache_folder
-from stoker.config.schema import Config
+from stoker.config.watch import ConfigWatcher
 from stoker.core.clock import SystemClock
 from stoker.gateway.identity import Keyring
 from stoker.gateway.stores.choice import open_ledger
@@ -25,8 +28,17 @@ log = logging.getLogger("stoker.start")
 class Serving:
     """Its timeline is logged at debug level."""
 
-    def __init__(self, config: Config, models: Sequence[ServedModel], started: float) -> None:
-        self._config = config
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        load: Callable[[], LoadedConfig],
+        models: Sequence[ServedModel],
+        started: float,
+    ) -> None:
+        """`load` reads the configuration again, for a reload."""
+        self._loaded = loaded
+        self._config = loaded.config
+        self._load_again = load
         self._models = models
         self._started = started
         self._passed("model files read")
@@ -53,14 +65,16 @@ class Serving:
         application = await self._application()
         server = Server(application, self._config.server, self._announce)
         running = asyncio.create_task(server.run_until_stopped())
+        watching = asyncio.create_task(self._watch(application.front), name="configuration")
         try:
             await asyncio.wait({running, loading}, return_when=asyncio.FIRST_COMPLETED)
             if loading.done() and not server.stopping:  # stopped while loading is no failure
                 _raise_first(loading)
             return await running
         finally:
+            watching.cancel()
             running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await asyncio.gather(watching, running, return_exceptions=True)
 
     async def _application(self) -> Application:
         texts = await asyncio.gather(*(model.text() for model in self._models))
@@ -75,6 +89,12 @@ class Serving:
             config.store, keyring.tenants.values(), cache_folder(config.model), SystemClock()
         )
         return assemble(config, parts, keyring, ledger)
+
+    async def _watch(self, front: Front) -> None:
+        if self._loaded.path is not None:
+            folder = cache_folder(self._config.model)
+            apply = Reloading(front, folder).apply
+            await ConfigWatcher(self._loaded, self._load_again, apply).run()
 
     def _announce(self, url: str) -> None:
         seconds = time.monotonic() - self._started

@@ -74,7 +74,8 @@ class Straight:
 
 class Admission:
     def __init__(self, ledger: Ledger, line: Line, clock: Clock) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
+        """Another one may be put here; what an earlier one granted is settled there."""
         self._line = line
         self._clock = clock
         self._settling: set[asyncio.Task[None]] = set()
@@ -83,7 +84,8 @@ class Admission:
     async def admit(self, demand: Demand) -> AsyncIterator[Admitted]:
         """Raises RateLimitExceeded, BudgetExhausted, Overloaded, DeadlineExceeded or Draining
         before anything ran."""
-        grant = await self._ledger.reserve(demand.ask)
+        ledger = self.ledger
+        grant = await ledger.reserve(demand.ask)
         admitted = Admitted(grant)
         try:
             async with self._line.turn(demand, self._clock.monotonic()):
@@ -92,13 +94,11 @@ class Admission:
             admitted.outcome = error.code
             raise
         finally:
-            await self._settle(grant, admitted)
+            await self._settle(ledger, grant, admitted)
 
-    async def _settle(self, grant: Grant, admitted: Admitted) -> None:
+    async def _settle(self, ledger: Ledger, grant: Grant, admitted: Admitted) -> None:
         """Not undone by a client that leaves meanwhile."""
-        settling = asyncio.ensure_future(
-            self._ledger.settle(grant, admitted.usage, admitted.outcome)
-        )
+        settling = asyncio.ensure_future(ledger.settle(grant, admitted.usage, admitted.outcome))
         self._settling.add(settling)
         settling.add_done_callback(self._settling.discard)
         await asyncio.shield(settling)

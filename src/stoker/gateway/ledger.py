@@ -6,6 +6,7 @@ of clients at once can exceed any of them by one token.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -47,6 +48,10 @@ class Ledger(Protocol):
         or an error's code. Settling a second time changes nothing."""
         ...
 
+    def update(self, tenants: Iterable[Tenant]) -> None:
+        """New limits; what was used stays counted."""
+        ...
+
     async def close(self) -> None:
         """Everything settled is on disk when it returns."""
         ...
@@ -59,6 +64,9 @@ class NoLimits:
         return Grant(ask=ask, output_tokens=ask.output_tokens)
 
     async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
+        return None
+
+    def update(self, tenants: Iterable[Tenant]) -> None:
         return None
 
     async def close(self) -> None:
