@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ class ServedModel:
         from stoker.engine.settings import engine_settings
         from stoker.fleet.interface import ReplicaSpec
         from stoker.fleet.local import LocalPlacer
-        from stoker.gateway.balance.least_loaded import LeastLoaded
+        from stoker.gateway.balancing import Balancing
         from stoker.gateway.pool import ReplicaPool
         from stoker.text.load import load_vocabulary
 
@@ -42,7 +43,10 @@ class ServedModel:
         self._vocabulary = load_vocabulary(self._path, self._metadata)
         self._bars = contextlib.ExitStack()
         own = msgspec.structs.replace(config, model=section)
-        engine = engine_settings(own, self._path, self._vocabulary.eos_token_ids)
+        key = secrets.token_bytes(32)
+        engine = msgspec.structs.replace(
+            engine_settings(own, self._path, self._vocabulary.eos_token_ids), cache_key=key
+        )
         clock = SystemClock()
         placer = LocalPlacer(
             ReplicaSpec(model=entry.name, source=section.name, engine=engine),
@@ -51,7 +55,7 @@ class ServedModel:
             max_restarts=config.engine.max_restarts,
             progress=self._bars.enter_context(bar(f"Loading {entry.name}")),
         )
-        self.backend = ReplicaPool(placer, LeastLoaded(), clock)
+        self.backend = ReplicaPool(placer, Balancing(config.balance, key), clock)
 
     async def start(self) -> None:
         """Returns when the model can answer. Raises SetupError's kinds, or ReplicaLost."""
