@@ -1,0 +1,105 @@
+"""A front's word that a request may run, for replicas that clients might reach by themselves.
+
+A ticket names the request and what it may use, for a short time, under a key that front and
+replica share. Without one a replica answers nobody, so there is no way around the front's limits.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from stoker.errors import PermissionDenied
+
+VERSION = "1"
+LEEWAY_SECONDS = 30.0
+"""How far two machines' clocks may be apart."""
+MOST_BYTES = 2048
+LEAST_KEY_BYTES = 32
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    request_id: str
+    tenant: str
+    model: str
+    max_tokens: int
+    """The most it may produce."""
+    priority: int = 0
+    expires: float
+    """Unix seconds."""
+
+
+def sign(ticket: Ticket, key: bytes) -> str:
+    """`version.payload.signature`, fit for a header."""
+    payload = f"{VERSION}.{_text(msgspec.json.encode(ticket))}"
+    return f"{payload}.{_text(_mac(payload, key))}"
+
+
+class TicketBook:
+    """Checks tickets. Each is good once: those seen are remembered until they have expired."""
+
+    def __init__(self, keys: Sequence[bytes], most: int = 100_000) -> None:
+        """The first key signs at the fronts; a second is for the time of changing it. `most`
+        tickets are remembered; when more are alive at once, new ones are refused."""
+        self._keys = tuple(keys)
+        self._most = most
+        self._seen: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, text: str, model: str, wall: float) -> Ticket:
+        """`wall` in Unix seconds. Raises PermissionDenied: forged, expired, used before, or for
+        another model. It never says which key would have fitted."""
+        ticket = self._read(text)
+        if ticket.model != model:
+            raise PermissionDenied("the ticket is for another model")
+        if ticket.expires + LEEWAY_SECONDS <= wall:
+            raise PermissionDenied("the ticket has expired")
+        self._forget(wall)
+        if ticket.request_id in self._seen:
+            raise PermissionDenied("the ticket was used before")
+        if len(self._seen) >= self._most:
+            raise PermissionDenied("too many tickets are in use")
+        self._seen[ticket.request_id] = ticket.expires
+        return ticket
+
+    def _read(self, text: str) -> Ticket:
+        payload, _, signature = text.rpartition(".")
+        given = _bytes(signature) if len(text) <= MOST_BYTES else b""
+        known = [hmac.compare_digest(given, _mac(payload, key)) for key in self._keys]
+        version, _, body = payload.partition(".")
+        if not any(known) or version != VERSION:
+            raise PermissionDenied("the ticket is not valid")
+        try:
+            return msgspec.json.decode(_bytes(body), type=Ticket)
+        except msgspec.DecodeError:
+            raise PermissionDenied("the ticket is of another version") from None
+
+    def _forget(self, wall: float) -> None:
+        """Tickets live about equally long, so the oldest are the first to expire."""
+        while self._seen:
+            request_id, expires = next(iter(self._seen.items()))
+            if expires + LEEWAY_SECONDS > wall:
+                return
+            del self._seen[request_id]
+
+
+def _mac(payload: str, key: bytes) -> bytes:
+    return hmac.new(key, payload.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(
+            text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
+        )
+    except (binascii.Error, ValueError):
+        return b""
