@@ -20,6 +20,7 @@
     │   ├── RateLimitExceeded        this tenant is over its own limit               429
     │   ├── Overloaded               the service is full                             429
     │   ├── NoCapacity               no replica is ready                             503
+    │   ├── StorageUnavailable       limits or budgets cannot be kept right now      503
     │   ├── Draining                 shutting down                                   503
     │   └── Loading                  the model is still loading                      503
     ├── ServingError                 accepted, then failed                           5xx
@@ -176,6 +177,11 @@ class Overloaded(CapacityError):
 
 class NoCapacity(CapacityError):
     default_hint = "The engine is restarting; retry shortly."
+
+
+class StorageUnavailable(CapacityError):
+    code = "storage_unavailable"
+    default_hint = "Retry shortly; the operator's log says which store does not answer."
 
 
 class Draining(CapacityError):

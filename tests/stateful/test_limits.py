@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from stoker.errors import BudgetExhausted, RateLimitExceeded
 from stoker.gateway.ledger import Ask
-from stoker.gateway.limits import Limits, Reservation
+from stoker.gateway.limits import Account, Limits, Reservation
 from stoker.gateway.tenant import Tenant, TenantLimits
 from stoker.gateway.usage import Price, Usage
 
@@ -23,7 +23,7 @@ LEASE = 90.0
 class LimitsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.limits = Limits([TENANT])
+        self.limits = Limits()
         self.now = 5.0
         self.open: dict[str, Reservation] = {}
         self.count = 0
@@ -37,7 +37,7 @@ class LimitsMachine(RuleBasedStateMachine):
         self._expire()
         self.count += 1
         ask = Ask(
-            request_id=f"r{self.count}", tenant=TENANT, model="m", price=PRICE,
+            request_id=f"r{self.count // 2}", tenant=TENANT, model="m", price=PRICE,
             input_tokens=prompt, output_tokens=output, seconds=LEASE,
         )  # fmt: skip
         try:
@@ -49,7 +49,7 @@ class LimitsMachine(RuleBasedStateMachine):
         except BudgetExhausted:
             return
         assert 1 <= found.grant.output_tokens <= output
-        self.open[ask.request_id] = found
+        self.open[found.grant.reservation] = found
         self.began.append(self.now)
 
     @rule(data=st.data(), share=st.floats(0, 1), cached=st.floats(0, 1))
@@ -57,19 +57,17 @@ class LimitsMachine(RuleBasedStateMachine):
         self._expire()
         if not self.open:
             return
-        request_id = data.draw(st.sampled_from(sorted(self.open)))
-        found = self.open.pop(request_id)
+        found = self.open.pop(data.draw(st.sampled_from(sorted(self.open))))
         grant = found.grant
         usage = Usage(
             input_tokens=grant.ask.input_tokens,
             cached_tokens=int(grant.ask.input_tokens * cached),
             output_tokens=int(grant.output_tokens * share),
         )
-        cost = self.limits.settle(request_id, usage)
-        assert cost == PRICE.cost(usage)
-        assert self.limits.settle(request_id, usage) is None
+        assert self.limits.settle(grant, usage)
+        assert not self.limits.settle(grant, usage)
         self.used.append((found.second, usage.total_tokens))
-        self.spent[found.window] = self.spent.get(found.window, 0) + cost
+        self.spent[found.window] = self.spent.get(found.window, 0) + PRICE.cost(usage)
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 7.0, 61.0, 1900.0]))
     def wait(self, seconds: float) -> None:
@@ -78,7 +76,7 @@ class LimitsMachine(RuleBasedStateMachine):
     def _expire(self) -> None:
         for found in self.limits.expired(self.now):
             grant = found.grant
-            assert self.open.pop(grant.ask.request_id) == found
+            assert self.open.pop(grant.reservation) == found
             self.used.append((found.second, grant.ask.input_tokens + grant.output_tokens))
             self.spent[found.window] = self.spent.get(found.window, 0) + found.worst
 
@@ -99,8 +97,9 @@ class LimitsMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_was_held_is_given_back(self) -> None:
-        account = self.limits.accounts["a"]
+        account = self.limits.accounts.get("a", Account())
         assert account.running == len(self.open) == self.limits.num_open
+        assert len(self.limits._leases) <= 2 * len(self.open) + 65
         if not self.open:
             assert account.reserved == 0
 

@@ -1,18 +1,21 @@
-"""`stoker usage`: who used how much, from the usage file, whether or not a server runs."""
+"""`stoker usage`: who used how much, whether or not a server runs."""
 
 from __future__ import annotations
 
-import sqlite3
+import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 import msgspec
 
 from stoker.cli.options import config_file, loaded_config
+from stoker.config.fleet_schema import StoreSection
 from stoker.config.paths import cache_folder
-from stoker.errors import ConfigError, SetupError
-from stoker.gateway.stores.choice import usage_path
-from stoker.gateway.stores.usage_report import GROUPS, UsageLine, usage_report
+from stoker.errors import ConfigError
+from stoker.gateway.stores.choice import open_to_read
+from stoker.gateway.stores.interface import UsageLine, UsageQuestion
+from stoker.gateway.stores.usage_report import GROUPS
 from stoker.gateway.usage import NANO
 
 
@@ -35,16 +38,18 @@ def command(
             f"usage cannot be summed by '{unknown[0]}'", hint=f"By {', '.join(GROUPS)}."
         )
     config = loaded_config(ctx).config
-    path = usage_path(config.store, cache_folder(config.model))
-    try:
-        lines = usage_report(path, chosen, tenant, _moment(since))
-    except sqlite3.Error as error:
-        raise SetupError(
-            f"the usage file {path} cannot be read: {error}",
-            hint="It is there once a server with tenants has run; name it with --config.",
-        ) from None
+    question = UsageQuestion(groups=tuple(chosen), tenant=tenant, since=_moment(since))
+    lines = asyncio.run(_ask(config.store, cache_folder(config.model), question))
     for text in _as_json(lines, chosen) if as_json else _as_table(lines, chosen):
         click.echo(text)
+
+
+async def _ask(section: StoreSection, folder: Path, question: UsageQuestion) -> list[UsageLine]:
+    store = await open_to_read(section, folder)
+    try:
+        return await store.report(question)
+    finally:
+        await store.close()
 
 
 def _moment(since: str | None) -> float:

@@ -22,6 +22,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     tenant: Tenant
     key_id: str = ""
     model: str
+    backend: str = ""
+    """Who is to answer; empty: we do."""
     price: Price = Price()
     input_tokens: int
     output_tokens: int
@@ -34,13 +36,17 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     ask: Ask
     output_tokens: int
-    """The most the request may produce: what was asked, or what the budget has left for it."""
+    """The most the request may produce: what was asked, or what the budget and the minute's tokens
+    have left for it."""
+    reservation: str = ""
+    """Unlike any other's, also where one request reserves several times."""
 
 
 class Ledger(Protocol):
     async def reserve(self, ask: Ask) -> Grant:
-        """Raises RateLimitExceeded, with the seconds after which it may work, or BudgetExhausted
-        when the window's money does not pay even for the prompt and one token."""
+        """Raises RateLimitExceeded, with the seconds after which it may work; BudgetExhausted when
+        the window's money does not pay even for the prompt and one token; StorageUnavailable when
+        nobody can say whether it does."""
         ...
 
     async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:

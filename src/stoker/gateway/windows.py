@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import UTC, datetime, timedelta
 
+MINUTE = 60.0
 SLOTS = 60
 """Of a second each. A slot counts until the last moment of it is a minute old, so that no sixty
 seconds ever hold more than the limit."""
@@ -55,13 +56,23 @@ class LastMinute:
         return 0.0
 
 
-def window_start(window: str, wall: float) -> str:
-    """When the calendar's window began that holds the Unix time `wall`, in UTC and ISO form."""
+def window_of(kind: str, wall: float) -> str:
+    """The calendar's window of that kind that holds the Unix time `wall`: the kind, and when it
+    began in UTC. Later windows of one kind compare greater."""
     moment = datetime.fromtimestamp(wall, UTC)
-    if window == "ever":
-        return ""
-    if window == "hour":
-        return moment.strftime("%Y-%m-%dT%H:00")
-    if window == "week":
-        return (moment - timedelta(days=moment.weekday())).strftime("%Y-%m-%d")
-    return moment.strftime("%Y-%m-01" if window == "month" else "%Y-%m-%d")
+    if kind == "week":
+        moment -= timedelta(days=moment.weekday())
+    return f"{kind} {moment.strftime(_FORMATS[kind])}"
+
+
+def kind_of(window: str) -> str:
+    return window.partition(" ")[0]
+
+
+_FORMATS = {
+    "hour": "%Y-%m-%dT%H:00",
+    "day": "%Y-%m-%d",
+    "week": "%Y-%m-%d",
+    "month": "%Y-%m-01",
+    "ever": "",
+}

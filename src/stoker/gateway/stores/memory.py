@@ -1,4 +1,4 @@
-"""A ledger that lives as long as its process. The others are made of it."""
+"""Limits that live as long as their process."""
 
 from __future__ import annotations
 
@@ -6,43 +6,35 @@ from collections.abc import Iterable
 
 from stoker.core.clock import Clock
 from stoker.gateway.ledger import Ask, Grant
-from stoker.gateway.limits import Limits, Reservation, worst_usage
+from stoker.gateway.limits import Limits
+from stoker.gateway.stores.interface import Keep
 from stoker.gateway.tenant import Tenant
 from stoker.gateway.usage import Usage
-from stoker.gateway.usage_record import UsageRecord, record_of
-
-EXPIRED = "reservation_expired"
+from stoker.gateway.usage_record import worst_record
 
 
-class MemoryLedger:
-    """Implements Ledger, for one event loop: a reservation is atomic because nothing waits in
-    it."""
+class MemoryLimiter:
+    """Implements Limiter, for one event loop: reserving is atomic because nothing waits in it."""
 
-    def __init__(self, tenants: Iterable[Tenant], clock: Clock) -> None:
-        self.limits = Limits(tenants)
+    def __init__(self, clock: Clock, keep: Keep) -> None:
+        self.limits = Limits()
         self._clock = clock
+        self._keep = keep
 
     async def reserve(self, ask: Ask) -> Grant:
-        return self._reserve(ask).grant
+        return self._reserve(ask)
 
-    async def settle(self, grant: Grant, usage: Usage, outcome: str) -> None:
-        cost = self.limits.settle(grant.ask.request_id, usage)
-        if cost is not None:
-            self._keep(record_of(grant, usage, cost, outcome, self._clock.wall()))
+    async def settle(self, grant: Grant, usage: Usage) -> bool:
+        return self.limits.settle(grant, usage)
+
+    def update(self, tenants: Iterable[Tenant]) -> None:
+        """Nothing to do: limits come with each request."""
 
     async def close(self) -> None:
         return None
 
-    def update(self, tenants: Iterable[Tenant]) -> None:
-        """New limits; what was used stays counted."""
-        self.limits.update(tenants)
-
-    def _reserve(self, ask: Ask) -> Reservation:
+    def _reserve(self, ask: Ask) -> Grant:
         now, wall = self._clock.monotonic(), self._clock.wall()
-        for expired in self.limits.expired(now):
-            grant = expired.grant
-            self._keep(record_of(grant, worst_usage(grant), expired.worst, EXPIRED, wall))
-        return self.limits.reserve(ask, now, wall)
-
-    def _keep(self, record: UsageRecord) -> None:
-        """What a request used, once. Kept nowhere here."""
+        for reservation in self.limits.expired(now):
+            self._keep(worst_record(reservation.grant, wall))
+        return self.limits.reserve(ask, now, wall).grant

@@ -1,6 +1,6 @@
-"""The SQLite file of usage: what each request used, hourly sums, and what each budget has spent.
+"""The SQLite file of usage: what each request used, hourly sums, and what of each budget is gone.
 
-All calls block and belong to one thread, except that any process may read.
+All calls block and belong to one thread.
 """
 
 from __future__ import annotations
@@ -10,55 +10,62 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from stoker.gateway.stores.interface import UsageLine, UsageQuestion
+from stoker.gateway.stores.usage_report import HOUR, line_of, query
 from stoker.gateway.usage_record import UsageRecord
+from stoker.gateway.windows import window_of
 
 VERSION = 1
 BUSY_SECONDS = 5.0
-KEEP_SECONDS = 90 * 24 * 3600.0
-"""Single requests; hourly sums are kept for good."""
-HOUR = 3600
+DAY = 24 * HOUR
+KEEP_SECONDS = 90 * DAY
+"""Single requests, and what was spent in windows of an hour or a day. Hourly sums are kept for
+good."""
+ENDED_WELL = frozenset({"stop", "length", "cancelled"})
 
 _SCHEMA = """
 create table usage (
-    request_id text primary key, ended real not null, tenant text not null, key_id text not null,
-    model text not null, input_tokens integer not null, cached_tokens integer not null,
-    output_tokens integer not null, cost integer not null, outcome text not null
+    reservation text primary key, request_id text not null, ended real not null,
+    tenant text not null, key_id text not null, model text not null, backend text not null,
+    input_tokens integer not null, cached_tokens integer not null, output_tokens integer not null,
+    cost integer not null, outcome text not null
 ) without rowid;
 create index usage_ended on usage (ended);
 create table hourly (
     hour integer not null, tenant text not null, key_id text not null, model text not null,
-    requests integer not null, failed integer not null, input_tokens integer not null,
-    cached_tokens integer not null, output_tokens integer not null, cost integer not null,
-    primary key (hour, tenant, key_id, model)
+    backend text not null, requests integer not null, failed integer not null,
+    input_tokens integer not null, cached_tokens integer not null, output_tokens integer not null,
+    cost integer not null, primary key (hour, tenant, key_id, model, backend)
 ) without rowid;
 create table spending (
-    tenant text not null, window text not null, spent integer not null,
+    tenant text not null, window text not null, drawn integer not null,
     primary key (tenant, window)
 ) without rowid;
 """
 _HOURLY = """
-insert into hourly values (?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
+insert into hourly values (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
 on conflict do update set requests = requests + 1, failed = failed + excluded.failed,
     input_tokens = input_tokens + excluded.input_tokens,
     cached_tokens = cached_tokens + excluded.cached_tokens,
     output_tokens = output_tokens + excluded.output_tokens, cost = cost + excluded.cost
 """
-ENDED_WELL = frozenset({"stop", "length", "cancelled"})
 
 
 class UsageFile:
+    """Everything but `open` raises sqlite3.Error only."""
+
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._connection: sqlite3.Connection | None = None
 
-    def open(self) -> None:
-        """Raises sqlite3.Error or OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+    def open(self, wall: float) -> None:
+        """Raises sqlite3.Error or OSError. Forgets what is older than KEEP_SECONDS at `wall`."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
-            self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            self._path.chmod(0o600)
+            self.path.chmod(0o600)
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = full")
             self._check(connection)
@@ -66,48 +73,98 @@ class UsageFile:
             connection.close()
             raise
         self._connection = connection
+        self._forget_windows(wall - KEEP_SECONDS)
 
-    def _check(self, connection: sqlite3.Connection) -> None:
-        sound = connection.execute("pragma quick_check(1)").fetchone()[0]
-        if sound != "ok":
-            raise sqlite3.DatabaseError(sound)
-        version = connection.execute("pragma user_version").fetchone()[0]
-        if version == 0:
-            connection.executescript(f"begin;{_SCHEMA}pragma user_version = {VERSION};commit;")
-        elif version != VERSION:
-            raise sqlite3.DatabaseError(f"it is of version {version}, this program's is {VERSION}")
+    def open_to_read(self) -> None:
+        """Raises sqlite3.Error, also when there is no such file or it is no database."""
+        address = f"{self.path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=BUSY_SECONDS, check_same_thread=False
+        )
+        try:
+            connection.execute("select count(*) from hourly limit 1")
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
 
-    def spending(self) -> list[tuple[str, str, int]]:
-        """(tenant, window, spent), everything there is."""
-        return list(self._open.execute("select tenant, window, spent from spending"))
-
-    def write(
-        self, records: Sequence[UsageRecord], spending: Sequence[tuple[str, str, int]]
-    ) -> None:
-        """All or nothing, and on the disk when it returns. A request known already is left out."""
+    def write(self, records: Sequence[UsageRecord]) -> None:
+        """All or nothing, and on the disk when it returns. Records known already are left out."""
         with self._transaction() as connection:
             for record in records:
                 self._add(connection, record)
-            connection.executemany("insert or replace into spending values (?, ?, ?)", spending)
-            if records:
-                oldest = records[-1].ended - KEEP_SECONDS
-                connection.execute("delete from usage where ended < ?", (oldest,))
+            oldest = max((record.ended for record in records), default=0.0) - KEEP_SECONDS
+            connection.execute("delete from usage where ended < ?", (oldest,))
+
+    def draw(self, tenant: str, window: str, most: int, limit: int) -> int:
+        """As Funds.draw."""
+        with self._transaction() as connection:
+            drawn = min(most, limit - self._drawn(connection, tenant, window))
+            if drawn <= 0:
+                return 0
+            connection.execute(
+                "insert into spending values (?, ?, ?) "
+                "on conflict do update set drawn = drawn + excluded.drawn",
+                (tenant, window, drawn),
+            )
+        return drawn
+
+    def give_back(self, tenant: str, window: str, amount: int) -> None:
+        with self._transaction() as connection:
+            connection.execute(
+                "update spending set drawn = max(0, drawn - ?) where tenant = ? and window = ?",
+                (amount, tenant, window),
+            )
+
+    def drawn(self, tenant: str, window: str) -> int:
+        """What of that budget is gone, as far as this file knows."""
+        return self._drawn(self._open, tenant, window)
+
+    def report(self, question: UsageQuestion) -> list[UsageLine]:
+        text, values = query("hourly", question)
+        return [line_of(row, question.groups) for row in self._open.execute(text, values)]
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
+    def _check(self, connection: sqlite3.Connection) -> None:
+        sound = connection.execute("pragma quick_check(1)").fetchone()[0]
+        if sound != "ok":
+            raise sqlite3.DatabaseError(sound)
+        with _transaction(connection):
+            version = connection.execute("pragma user_version").fetchone()[0]
+            if version == 0:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    connection.execute(statement)
+                connection.execute(f"pragma user_version = {VERSION}")
+        if version not in (0, VERSION):
+            raise sqlite3.DatabaseError(f"it is of version {version}, this program's is {VERSION}")
+
+    def _forget_windows(self, oldest: float) -> None:
+        for kind in ("hour", "day"):
+            self._open.execute(
+                "delete from spending where window >= ? and window < ?",
+                (f"{kind} ", window_of(kind, oldest)),
+            )
+
+    def _drawn(self, connection: sqlite3.Connection, tenant: str, window: str) -> int:
+        row = connection.execute(
+            "select drawn from spending where tenant = ? and window = ?", (tenant, window)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def _add(self, connection: sqlite3.Connection, one: UsageRecord) -> None:
+        who = (one.tenant, one.key_id, one.model, one.backend)
         used = (one.input_tokens, one.cached_tokens, one.output_tokens, one.cost)
         added = connection.execute(
-            "insert or ignore into usage values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (one.request_id, one.ended, one.tenant, one.key_id, one.model, *used, one.outcome),
+            "insert or ignore into usage values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (one.reservation, one.request_id, one.ended, *who, *used, one.outcome),
         )
         if added.rowcount:
-            hour = int(one.ended // HOUR)
             failed = one.outcome not in ENDED_WELL
-            connection.execute(_HOURLY, (hour, one.tenant, one.key_id, one.model, failed, *used))
+            connection.execute(_HOURLY, (int(one.ended // HOUR), *who, failed, *used))
 
     @property
     def _open(self) -> sqlite3.Connection:
@@ -117,11 +174,17 @@ class UsageFile:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._open
-        connection.execute("begin immediate")
-        try:
+        with _transaction(self._open) as connection:
             yield connection
-        except BaseException:
-            connection.execute("rollback")
-            raise
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("begin immediate")
+    try:
+        yield connection
         connection.execute("commit")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):  # a full disk may have ended it already
+            connection.execute("rollback")
+        raise

@@ -1,60 +1,49 @@
-"""Sums over the usage file, for people and for bills. Reads; never writes."""
+"""Sums over the hourly table, for people and for bills: the same in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
-from pathlib import Path
+from datetime import UTC, datetime
+from typing import Any
 
-import msgspec
+from stoker.gateway.stores.interface import UsageLine, UsageQuestion
 
-from stoker.gateway.stores.usage_file import BUSY_SECONDS, HOUR
-
+HOUR = 3600
 GROUPS = {
     "tenant": "tenant",
     "key": "key_id",
     "model": "model",
-    "day": f"date(hour * {HOUR}, 'unixepoch')",
-    "hour": f"strftime('%Y-%m-%dT%H:00', hour * {HOUR}, 'unixepoch')",
+    "backend": "backend",
+    "day": "hour / 24",
+    "hour": "hour",
 }
-"""What sums can be by → its expression over the hourly sums."""
+"""What sums can be by → its column or expression; `hour` counts since 1970."""
+SUMS = ("requests", "failed", "input_tokens", "cached_tokens", "output_tokens", "cost")
 
 
-class UsageLine(msgspec.Struct, frozen=True, kw_only=True):
-    group: tuple[str, ...]
-    requests: int
-    failed: int
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
-    cost: int
-    """In billionths of the currency."""
-
-
-def usage_report(
-    path: Path, groups: Sequence[str], tenant: str | None = None, since: float = 0.0
-) -> list[UsageLine]:
-    """One line for each combination of `groups`, in their order. `since` in Unix seconds, rounded
-    down to the hour. Raises sqlite3.Error when the file cannot be read."""
-    columns = [GROUPS[group] for group in groups]
-    query = (
-        f"select {', '.join([*columns, ''])} sum(requests), sum(failed), sum(input_tokens), "  # noqa: S608 - a fixed table's words
-        "sum(cached_tokens), sum(output_tokens), sum(cost) from hourly "
-        "where hour >= ? and (? is null or tenant = ?)"
-    )
+def query(table: str, question: UsageQuestion) -> tuple[str, list[Any]]:
+    """One row for each combination of the groups, in their order. Values are bound to `?`."""
+    columns = [GROUPS[group] for group in question.groups]
+    sums = [f"sum({name})" for name in SUMS]
+    text = f"select {', '.join([*columns, *sums])} from {table} where hour >= ?"  # noqa: S608 - fixed words only
+    values: list[Any] = [int(question.since // HOUR)]
+    if question.tenant is not None:
+        text += " and tenant = ?"
+        values.append(question.tenant)
     if columns:
         numbers = ", ".join(str(number) for number in range(1, len(columns) + 1))
-        query += f" group by {numbers} order by {numbers}"
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
-        rows = connection.execute(query, (int(since // HOUR), tenant, tenant)).fetchall()
-    return [_line(row, len(columns)) for row in rows if row[-1] is not None]
+        text += f" group by {numbers} order by {numbers}"
+    return text + " having count(*) > 0" * (not columns), values
 
 
-def _line(row: tuple[str | int, ...], groups: int) -> UsageLine:
-    counts = [int(value) for value in row[groups:]]
-    names = ("requests", "failed", "input_tokens", "cached_tokens", "output_tokens", "cost")
-    return UsageLine(
-        group=tuple(str(value) for value in row[:groups]), **dict(zip(names, counts, strict=True))
-    )
+def line_of(row: Sequence[Any], groups: Sequence[str]) -> UsageLine:
+    sums = {name: int(value) for name, value in zip(SUMS, row[len(groups) :], strict=True)}
+    return UsageLine(group=tuple(map(_shown, groups, row)), **sums)
+
+
+def _shown(group: str, value: Any) -> str:
+    if group == "day":
+        return datetime.fromtimestamp(int(value) * 24 * HOUR, UTC).strftime("%Y-%m-%d")
+    if group == "hour":
+        return datetime.fromtimestamp(int(value) * HOUR, UTC).strftime("%Y-%m-%dT%H:00")
+    return str(value)
