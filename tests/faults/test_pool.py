@@ -7,13 +7,14 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from stoker.config.fleet_schema import BalanceSection
 from stoker.core.clock import SystemClock
 from stoker.core.output import FinishReason
 from stoker.errors import Loading, NoCapacity, ReplicaLost
 from stoker.executor.fake import FakeOptions
 from stoker.fleet.interface import ReplicaSpec
 from stoker.fleet.local import LocalPlacer
-from stoker.gateway.balance.least_loaded import LeastLoaded
+from stoker.gateway.balancing import Balancing
 from stoker.gateway.pool import ReplicaPool
 from tests.support.engine_streams import SLOW, Running, request, until, wanted
 from tests.support.pools import running_pool
@@ -120,7 +121,7 @@ async def test_a_pool_whose_replicas_are_gone_says_so() -> None:
 async def test_before_a_replica_has_loaded_requests_are_told_so() -> None:
     slow = replace(SLOW, fake=FakeOptions(load_seconds=30.0))
     placer = LocalPlacer(ReplicaSpec(model="m", source="", engine=slow), SystemClock())
-    pool = ReplicaPool(placer, LeastLoaded(), SystemClock())
+    pool = ReplicaPool(placer, Balancing(BalanceSection(policy="least_loaded")), SystemClock())
     starting = asyncio.create_task(pool.start())
     await until(lambda: placer.replicas)
     with pytest.raises(Loading):

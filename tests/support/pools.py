@@ -7,11 +7,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from stoker.config.fleet_schema import BalanceSection
 from stoker.core.clock import SystemClock
 from stoker.engine.frames import EngineSettings
 from stoker.fleet.interface import ReplicaSpec, ReplicaState
 from stoker.fleet.local import LocalPlacer, LocalReplica
-from stoker.gateway.balance.least_loaded import LeastLoaded
+from stoker.gateway.balancing import Balancing
 from stoker.gateway.pool import ReplicaPool
 from tests.support.engine_streams import SLOW, until
 
@@ -41,7 +42,7 @@ async def running_pool(
     clock = SystemClock()
     spec = ReplicaSpec(model="tiny", source="", engine=engine)
     placer = LocalPlacer(spec, clock, expected=count, max_restarts=max_restarts)
-    pool = ReplicaPool(placer, LeastLoaded(), clock)
+    pool = ReplicaPool(placer, Balancing(BalanceSection(policy="least_loaded")), clock)
     running = RunningPool(pool, placer)
     try:
         await pool.start(count)

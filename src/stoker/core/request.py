@@ -21,6 +21,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     output_token_ids: tuple[TokenId, ...] = ()
     tenant: str = ""
     """Fairness and prefix-cache isolation are per tenant."""
+    session: str = ""
+    """What a client says belongs together, for those who choose a replica."""
     priority: int = 0
     """Lower runs first."""
     timeout: float | None = None

@@ -7,7 +7,7 @@ token depends only on the model, the tokens before it and (seed, position), noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -19,9 +19,9 @@ from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.engine.continuation import Continuation
-from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
+from stoker.engine.interface import BlockSource, EngineInfo, EngineLoad, EngineState
 from stoker.fleet.interface import Placer, Replica, ReplicaState
-from stoker.gateway.balance.interface import Balancer, BalanceRequest, ReplicaView
+from stoker.gateway.balancing import Balancing, Choice
 from stoker.gateway.replica_account import ReplicaAccount
 from stoker.gateway.trial import Trial
 
@@ -32,9 +32,9 @@ WAIT_SECONDS = 600.0
 class ReplicaPool:
     """Implements Backend. All methods belong to one event loop."""
 
-    def __init__(self, placer: Placer, balancer: Balancer, clock: Clock) -> None:
+    def __init__(self, placer: Placer, balancing: Balancing, clock: Clock) -> None:
         self._placer = placer
-        self._balancer = balancer
+        self._balancing = balancing
         self._clock = clock
         self._accounts: dict[str, ReplicaAccount] = {}
         self._running: dict[RequestId, Replica | None] = {}
@@ -42,6 +42,7 @@ class ReplicaPool:
         self._changed = asyncio.Event()
         self._trial = Trial()
         self._final: EngineState | None = None
+        self._told: Callable[[], None] = _nobody
         placer.watch(self._notice)
 
     # --- replicas ---------------------------------------------------------------------------
@@ -57,6 +58,19 @@ class ReplicaPool:
             for task in starting:
                 task.add_done_callback(_seen)
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """`changed` is called whenever a replica came, went, or changed its state."""
+        self._told = changed
+
+    async def scale(self, count: int, grace: float) -> None:
+        """Starts replicas, or drains the ones with the least to do, until there are `count`."""
+        present = [one for one in self._placer.replicas if one.state is not ReplicaState.GONE]
+        for _ in range(count - len(present)):
+            self._placer.start()
+        idlest = sorted(present, key=lambda one: self._accounts[one.replica_id].view.in_flight)
+        leaving = idlest[: max(0, len(present) - count)]
+        await asyncio.gather(*(self._placer.stop(one.replica_id, grace) for one in leaving))
+
     @property
     def _ready(self) -> list[Replica]:
         return [one for one in self._placer.replicas if one.state is ReplicaState.READY]
@@ -65,16 +79,19 @@ class ReplicaPool:
         present = {replica.replica_id for replica in self._placer.replicas}
         for replica_id in [known for known in self._accounts if known not in present]:
             del self._accounts[replica_id]
-            self._balancer.gone(replica_id)
+            self._balancing.gone(replica_id)
         for replica in self._placer.replicas:
             if replica.replica_id not in self._accounts:
                 self._accounts[replica.replica_id] = ReplicaAccount(replica.replica_id)
+                if isinstance(replica.backend, BlockSource):
+                    replica.backend.listen(self._balancing.listener(replica.replica_id))
         self._wake()
 
     def _wake(self) -> None:
         """Whoever waits for a replica looks again."""
         self._changed.set()
         self._changed = asyncio.Event()
+        self._told()
 
     # --- Backend ----------------------------------------------------------------------------
 
@@ -88,6 +105,9 @@ class ReplicaPool:
         return msgspec.structs.replace(
             least,
             max_requests=sum(info.max_requests for info in infos),
+            num_blocks=sum(info.num_blocks for info in infos),
+            weight_bytes=sum(info.weight_bytes for info in infos),
+            kv_bytes=sum(info.kv_bytes for info in infos),
             max_running=sum(info.max_running for info in infos),
         )
 
@@ -175,11 +195,12 @@ class ReplicaPool:
     ) -> AsyncGenerator[TokenDelta, None]:
         """At one replica, until an ending or its loss."""
         async with self._trial.held(continuation) as trial:
-            replica = await self._pick(request, deadline)
+            ready = await self._ready_ones(request, deadline)
             now = self._clock.monotonic()
             remaining = continuation.request(now)
+            replica, choice = self._choose(remaining, ready, now)
             account = self._accounts[replica.replica_id]
-            entry = account.dispatched(remaining, now)
+            entry = account.dispatched(remaining, choice.cached_tokens, choice.output_tokens, now)
             self._running[request.request_id] = replica
             try:
                 async with aclosing(_submitted(replica, remaining)) as deltas:
@@ -187,11 +208,12 @@ class ReplicaPool:
                         if raw.finish is not None and raw.finish.computing:
                             continuation.died_computing()
                         delta = continuation.took(raw)
-                        entry.took(delta, self._clock.monotonic())
+                        entry.took(remaining, delta, self._clock.monotonic())
                         trial.passed(delta)
                         yield delta
             finally:
                 account.ended(entry)
+                self._balancing.ended(entry.num_output)
                 self._running[request.request_id] = None
 
     def _after_loss(self, request: Request, continuation: Continuation) -> TokenDelta | None:
@@ -204,7 +226,7 @@ class ReplicaPool:
             return _ending(request, FinishReason.ERROR, errors.Draining.code)
         return None
 
-    async def _pick(self, request: Request, deadline: float | None) -> Replica:
+    async def _ready_ones(self, request: Request, deadline: float | None) -> Sequence[Replica]:
         """Waits for a replica when none is ready but one will be. Raises NoCapacity, Draining or
         DeadlineExceeded."""
         now = self._clock.monotonic()
@@ -216,7 +238,7 @@ class ReplicaPool:
                     await self._changed.wait()
         except TimeoutError:
             raise errors.DeadlineExceeded("no replica became ready in time") from None
-        return self._choose(request, self._ready)
+        return self._ready
 
     def _check_hope(self, request: Request) -> None:
         if request.request_id in self._cancelled:
@@ -226,14 +248,13 @@ class ReplicaPool:
         if self.state is EngineState.STOPPED:
             raise errors.NoCapacity("no replica is left")
 
-    def _choose(self, request: Request, ready: Sequence[Replica]) -> Replica:
-        views: list[ReplicaView] = [self._accounts[one.replica_id].view for one in ready]
-        wanted = BalanceRequest(
-            num_prompt_tokens=request.num_prompt_tokens,
-            expected_output_tokens=request.sampling.max_tokens,
-        )
-        chosen = self._balancer.pick(wanted, views, self._clock.monotonic())
-        return ready[views.index(chosen)]
+    def _choose(
+        self, request: Request, ready: Sequence[Replica], now: float
+    ) -> tuple[Replica, Choice]:
+        views = [self._accounts[one.replica_id].view for one in ready]
+        block_size = ready[0].backend.info.block_size
+        choice = self._balancing.choose(request, block_size, views, now)
+        return ready[views.index(choice.replica)], choice
 
 
 class Cancelled(Exception):
@@ -242,6 +263,10 @@ class Cancelled(Exception):
 
 def _submitted(replica: Replica, request: Request) -> AsyncGenerator[TokenDelta, None]:
     return cast("AsyncGenerator[TokenDelta, None]", replica.backend.submit(request))
+
+
+def _nobody() -> None:
+    return None
 
 
 def _info(replica: Replica) -> EngineInfo | None:

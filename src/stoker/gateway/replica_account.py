@@ -9,26 +9,27 @@ from __future__ import annotations
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.gateway.balance.interface import ReplicaView
+from stoker.gateway.balance.measured_rate import MeasuredRate
 
-SMOOTHING = 0.2
-"""Weight of the newest measurement of a rate."""
 FIRST_PREFILL_RATE = 1000.0
 FIRST_DECODE_RATE = 100.0
 
 
 class Dispatched:
-    """One request at the replica."""
+    """One request at the replica. `uncached` and `expected` are what it counts for: prompt tokens
+    until its first token, and new tokens that are still to come."""
 
-    __slots__ = ("_account", "_last", "_sent", "begun", "expected", "prompt_tokens")
+    __slots__ = ("_account", "_last", "_sent", "begun", "expected", "num_output", "uncached")
 
-    def __init__(self, account: ReplicaAccount, request: Request, now: float) -> None:
+    def __init__(self, account: ReplicaAccount, uncached: int, expected: int, now: float) -> None:
         self._account = account
-        self.prompt_tokens = request.num_prompt_tokens + len(request.output_token_ids)
-        self.expected = request.sampling.max_tokens - len(request.output_token_ids)
+        self.uncached = uncached
+        self.expected = expected
+        self.num_output = 0
         self.begun = False
         self._sent = self._last = now
 
-    def took(self, delta: TokenDelta, now: float) -> None:
+    def took(self, request: Request, delta: TokenDelta, now: float) -> None:
         if not delta.token_ids:
             return
         account, count = self._account, len(delta.token_ids)
@@ -36,16 +37,21 @@ class Dispatched:
             account.decoded(count, now - self._last)
         else:
             self.begun = True
-            fresh = self.prompt_tokens - delta.num_cached_tokens
-            account.prefilled(self.prompt_tokens, fresh, now - self._sent - delta.queued_seconds)
+            prompt = request.num_prompt_tokens + len(request.output_token_ids)
+            seconds = now - self._sent - delta.queued_seconds
+            account.prefilled(self.uncached, prompt - delta.num_cached_tokens, seconds)
+        self.num_output += count
+        came = min(count, self.expected)
+        self.expected -= came
+        account.came(came)
         self._last = now
 
 
 class ReplicaAccount:
     def __init__(self, replica_id: str) -> None:
         self._replica_id = replica_id
-        self._prefill_rate = FIRST_PREFILL_RATE
-        self._decode_rate = FIRST_DECODE_RATE
+        self._prefill_rate = MeasuredRate(FIRST_PREFILL_RATE)
+        self._decode_rate = MeasuredRate(FIRST_DECODE_RATE)
         self._queued_prefill = 0
         self._decode_tokens = 0
         self._in_flight = 0
@@ -55,36 +61,43 @@ class ReplicaAccount:
     def view(self) -> ReplicaView:
         return ReplicaView(
             replica_id=self._replica_id,
-            prefill_rate=self._prefill_rate,
-            decode_rate=self._decode_rate,
+            prefill_rate=self._prefill_rate.per_second,
+            decode_rate=self._decode_rate.per_second,
             queued_prefill_tokens=self._queued_prefill,
             active_decode_tokens=self._decode_tokens,
             in_flight=self._in_flight,
             last_used=self._last_used,
         )
 
-    def dispatched(self, request: Request, now: float) -> Dispatched:
-        entry = Dispatched(self, request, now)
-        self._queued_prefill += entry.prompt_tokens
+    def dispatched(
+        self, request: Request, cached_tokens: int, output_tokens: int, now: float
+    ) -> Dispatched:
+        """`cached_tokens` of the prompt are believed to be there; the answer is expected to have
+        `output_tokens`."""
+        prompt = request.num_prompt_tokens + len(request.output_token_ids)
+        entry = Dispatched(self, max(1, prompt - cached_tokens), output_tokens, now)
+        self._queued_prefill += entry.uncached
         self._decode_tokens += entry.expected
         self._in_flight += 1
         self._last_used = now
         return entry
 
-    def prefilled(self, prompt_tokens: int, fresh: int, seconds: float) -> None:
-        self._queued_prefill -= prompt_tokens
-        if seconds > 0 and fresh > 0:
-            self._prefill_rate += SMOOTHING * (fresh / seconds - self._prefill_rate)
+    def prefilled(self, counted: int, computed: int, seconds: float) -> None:
+        """A prompt that counted for so many tokens is done; so many were computed."""
+        self._queued_prefill -= counted
+        self._prefill_rate.add(computed, seconds)
 
     def decoded(self, count: int, seconds: float) -> None:
         """One stream's tokens; the replica gives as many to each of its streams meanwhile."""
-        if seconds > 0:
-            rate = count * self._in_flight / seconds
-            self._decode_rate += SMOOTHING * (rate - self._decode_rate)
+        self._decode_rate.add(count * self._in_flight, seconds)
+
+    def came(self, count: int) -> None:
+        """Of the tokens that were expected."""
+        self._decode_tokens -= count
 
     def ended(self, entry: Dispatched) -> None:
         """Whatever the request still counted for is given back."""
         if not entry.begun:
-            self._queued_prefill -= entry.prompt_tokens
+            self._queued_prefill -= entry.uncached
         self._decode_tokens -= entry.expected
         self._in_flight -= 1

@@ -51,9 +51,13 @@ class PrefixIndex:
         return found
 
     def _end_of(self, replicas: int, digests: Sequence[Digest], start: int) -> int:
-        """The first position from `start` on that others hold than `replicas`."""
+        """The first position from `start` on that not all of `replicas` hold."""
         holders = self._holders.get
-        return bisect_left(digests, True, lo=start, key=lambda digest: holders(digest) != replicas)
+
+        def lacking(digest: Digest) -> bool:
+            return holders(digest, 0) & replicas != replicas
+
+        return bisect_left(digests, True, lo=start, key=lacking)
 
     def stored(self, replica_id: str, parent: Digest, digests: Iterable[Digest]) -> None:
         """Blocks that come after `parent` and each other; without a parent they begin a prompt.
