@@ -139,7 +139,7 @@ class Answer:
 
     async def _batches(self) -> AsyncGenerator[list[TextDelta], None]:
         """What the choices produce, once the request is admitted; what they used is settled."""
-        async with self._service.admission.admit(self._demand) as admitted:
+        async with self._service.admission.admit(self._demand, self._service.line) as admitted:
             choices = limited(self._job.choices, admitted.output_tokens)
             try:
                 async with aclosing(self._service.generator.stream(choices)) as batches:

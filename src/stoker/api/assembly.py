@@ -10,14 +10,25 @@ from stoker.api.app import Application
 from stoker.api.front import Front
 from stoker.api.off_loop import OffLoop
 from stoker.api.service import Service
-from stoker.config.fleet_schema import BackendEntry, ModelEntry, RouteEntry, TargetEntry
+from stoker.config.fleet_schema import (
+    BackendEntry,
+    ModelEntry,
+    QueueSection,
+    RouteEntry,
+    TargetEntry,
+)
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.core.clock import SystemClock
 from stoker.engine.interface import Backend
-from stoker.gateway.admission import Admission, Straight
+from stoker.errors import Loading
+from stoker.gateway.admission import Admission
+from stoker.gateway.capacity import NONE, Capacity, capacity_of
 from stoker.gateway.identity import Keyring
 from stoker.gateway.ledger import Ledger, NoLimits
+from stoker.gateway.line import ModelLine
+from stoker.gateway.pool import ReplicaPool
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, RouteTable, Target, merged
+from stoker.gateway.turnstile import Turnstile
 from stoker.gateway.usage import Price
 from stoker.observe.metrics import Metrics
 from stoker.text.load import TextModel
@@ -38,7 +49,7 @@ def assemble(
     """Nothing is started."""
     limits, now = config.limits, int(time.time())
     metrics, off_loop = Metrics(), OffLoop(limits)
-    admission = Admission(ledger, Straight(), SystemClock())
+    admission = Admission(ledger)
     services = {
         parts.entry.name: Service(
             name=parts.entry.name,
@@ -48,6 +59,7 @@ def assemble(
             metrics=metrics.model(parts.entry.name),
             off_loop=off_loop,
             admission=admission,
+            line=line_of(parts.backend, config.queue),
             price=price_of(parts.entry),
             created=now,
         )
@@ -78,6 +90,21 @@ def create_app(
     config = Config(server=server, limits=limits)
     parts = Parts(ModelEntry(name=name), backend, text)
     return assemble(config, [parts], Keyring(api_key=server.api_key), NoLimits())
+
+
+def line_of(backend: Backend, queue: QueueSection) -> ModelLine:
+    clock = SystemClock()
+
+    def capacity() -> Capacity:
+        try:
+            return capacity_of([backend.info])
+        except Loading:
+            return NONE
+
+    turnstile = Turnstile(queue, capacity, clock=clock)
+    if isinstance(backend, ReplicaPool):
+        backend.watch(turnstile.changed)
+    return ModelLine(turnstile, clock)
 
 
 def price_of(entry: ModelEntry) -> Price:

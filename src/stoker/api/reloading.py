@@ -38,7 +38,9 @@ class Reloading:
         front.keyring = keyring
         front.routes = route_table(config, list(front.services))
         for entry in served.models(config):
-            front.services[entry.name].price = price_of(entry)
+            service = front.services[entry.name]
+            service.price = price_of(entry)
+            service.line.configure(config.queue)
         if reload.of("models"):
             self._scale(config)
         if reload.of("log"):

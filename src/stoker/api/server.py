@@ -120,6 +120,8 @@ class Server(uvicorn.Server):
         grace = self._section.drain_seconds
         log.info("draining for up to %g seconds", grace)
         services = self._application.front.services.values()
+        for service in services:
+            service.line.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace + LAST_WORDS_SECONDS):
                 await asyncio.gather(*(service.backend.drain(grace) for service in services))

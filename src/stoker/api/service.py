@@ -11,6 +11,7 @@ from stoker.config.schema import LimitsSection
 from stoker.core.clock import Clock, SystemClock
 from stoker.engine.interface import Backend, EngineState
 from stoker.gateway.admission import Admission
+from stoker.gateway.line import ModelLine
 from stoker.gateway.usage import Price
 from stoker.observe.metrics import ModelMetrics
 from stoker.text.load import TextModel
@@ -26,6 +27,7 @@ class Service:
     metrics: ModelMetrics
     off_loop: OffLoop
     admission: Admission
+    line: ModelLine
     created: int
     """Unix seconds, as the model list shows."""
     price: Price = field(default_factory=Price)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Protocol
 
 import msgspec
 
-from stoker.core.clock import Clock
 from stoker.errors import StokerError
 from stoker.gateway.ledger import Ask, Grant, Ledger
 from stoker.gateway.tenant import Principal
@@ -57,39 +57,53 @@ class Admitted:
         """A finish reason; replaced by an error's code when one ends the request."""
 
 
-class Line(Protocol):
-    """Where requests wait for their turn."""
+class Turn(Protocol):
+    """A place at the replicas, held while it is entered."""
 
-    def turn(self, demand: Demand, now: float) -> AbstractAsyncContextManager[object]:
-        """Entering waits. Raises Overloaded, DeadlineExceeded or Draining instead."""
+    usage: Usage | None
+    """What the request has used, set before leaving."""
+
+    async def __aenter__(self) -> Turn:
+        """Waits. Raises Overloaded, DeadlineExceeded or Draining instead."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class Line(Protocol):
+    """Where requests for one model wait for their turn."""
+
+    def turn(self, demand: Demand) -> Turn: ...
+
+    def close(self) -> None:
+        """Refuses those that wait and those that come, with Draining."""
         ...
 
 
-class Straight:
-    """No line: the engine's own queue is enough where one model serves everybody alike."""
-
-    def turn(self, demand: Demand, now: float) -> AbstractAsyncContextManager[object]:
-        return nullcontext()
-
-
 class Admission:
-    def __init__(self, ledger: Ledger, line: Line, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         """Another one may be put here; what an earlier one granted is settled there."""
-        self._line = line
-        self._clock = clock
         self._settling: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def admit(self, demand: Demand) -> AsyncIterator[Admitted]:
+    async def admit(self, demand: Demand, line: Line) -> AsyncIterator[Admitted]:
         """Raises RateLimitExceeded, BudgetExhausted, Overloaded, DeadlineExceeded or Draining
         before anything ran."""
         ledger = self.ledger
         grant = await ledger.reserve(demand.ask)
         admitted = Admitted(grant)
         try:
-            async with self._line.turn(demand, self._clock.monotonic()):
-                yield admitted
+            async with line.turn(demand) as turn:
+                try:
+                    yield admitted
+                finally:
+                    turn.usage = admitted.usage
         except StokerError as error:
             admitted.outcome = error.code
             raise
