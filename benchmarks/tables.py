@@ -97,12 +97,56 @@ def perplexity() -> str:
     return note + table(heads, rows)
 
 
+def balance() -> str:
+    report = json.loads((RESULTS / "balance.json").read_text())
+    heads = ["policy", "prompt blocks found cached", "most work / mean", "first token, mean", "p99"]
+    rows = [
+        [one["policy"], f"{100 * one['hit_rate']:.1f} %", f"{one['imbalance']:.2f}",
+         f"{one['first_token_mean']:.2f} s", f"{one['first_token_p99']:.1f} s"]
+        for one in report["rows"]
+    ]  # fmt: skip
+    rate = report["rows"][0]["prefill_rate"]
+    note = (
+        f"{report['requests']:,} requests of one hour, {report['replicas']} replicas with room for "
+        f"{report['cache_blocks']:,} blocks of 512 tokens each, {rate:,.0f} prompt tokens a "
+        "second.\n\n"
+    )
+    decision = report["decision"]
+    pick, worst, name = (decision[kind] for kind in ("pick_us", "worst_us", "name_us"))
+    cost = (
+        f"\nA decision among {decision['replicas']} replicas for a prompt of "
+        f"{decision['blocks']:,} blocks (220 kB of text) takes {pick['p50']:.0f} µs, p99 "
+        f"{pick['p99']:.0f} µs, where ten hold some of it; where all do, {worst['p50']:.0f} and "
+        f"{worst['p99']:.0f} µs. Naming the blocks before it takes {name['p50'] / 1000:.1f} ms. "
+        f"{machine(report)}.\n"
+    )
+    return note + table(heads, rows) + cost
+
+
+def balance_by_rate() -> str:
+    """How the comparison changes with how full the fleet is."""
+    report = json.loads((RESULTS / "balance.json").read_text())
+    policies = list(dict.fromkeys(one["policy"] for one in report["by_rate"]))
+    found = {(one["prefill_rate"], one["policy"]): one for one in report["by_rate"]}
+    rates = sorted({rate for rate, _ in found})
+    heads = ["prompt tokens a second", *policies]
+    rows = [
+        [f"{rate:,.0f}",
+         *(f"{100 * one['hit_rate']:.1f} %, {one['imbalance']:.2f}, {one['first_token_mean']:.2f} s"
+           for one in (found[rate, policy] for policy in policies))]
+        for rate in rates
+    ]  # fmt: skip
+    return table(heads, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "peers": peers,
     "headline": headline,
     "serve": serve,
     "fidelity": fidelity,
     "perplexity": perplexity,
+    "balance": balance,
+    "balance-by-rate": balance_by_rate,
 }
 
 
