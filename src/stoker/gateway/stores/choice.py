@@ -33,10 +33,14 @@ async def open_ledger(
     store: Any = await open_store(section, folder, clock)
     try:
         limiter = await _limiter(section, store, clock)
-        ledger = RecordedLedger(store, limiter, clock)
-        ledger.update(tenants)
     except BaseException:
         await store.close()
+        raise
+    ledger = RecordedLedger(store, limiter, clock)
+    try:
+        ledger.update(tenants)
+    except BaseException:
+        await ledger.close()
         raise
     return ledger
 

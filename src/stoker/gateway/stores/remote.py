@@ -7,6 +7,7 @@ limits. Those that run go on, and what they used is told to the store when it is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import secrets
@@ -97,12 +98,11 @@ class RemoteLimiter:
         if self._clock.monotonic() < self._away_until:
             raise StorageUnavailable("the store of limits does not answer", retry_after=1.0)
         order = self._order(ask)
+        asking = asyncio.create_task(self._ask(order), name="reserve")
         try:
-            verdict = await self._ask(order)
-        except BaseException as error:  # it may have been made, and nobody will settle it
-            if isinstance(error, StorageUnavailable):
-                self._away_until = self._clock.monotonic() + AWAY_SECONDS
-            self._later(Settlement(reservation=order.reservation, tenant=ask.tenant.name))
+            verdict = await asyncio.shield(asking)
+        except asyncio.CancelledError:  # nobody will settle what is being reserved
+            asking.add_done_callback(lambda done: self._drop(order, done))
             raise
         for record, output, worst in verdict.expired:
             self._keep(_expired(record, output, worst))
@@ -117,15 +117,13 @@ class RemoteLimiter:
             tokens=usage.total_tokens,
             cost=grant.ask.price.cost(usage),
         )
-        if grant.reservation in self._late:
+        if settlement.reservation in self._late:
             return False
         try:
             return await self._shared.settle(settlement)
-        except BaseException as error:
+        except StorageUnavailable:
             self._later(settlement)
-            if isinstance(error, StorageUnavailable):
-                return True
-            raise
+            return True
 
     def update(self, tenants: Iterable[Tenant]) -> None:
         self._shared.check(tenants)
@@ -140,10 +138,18 @@ class RemoteLimiter:
 
     async def _ask(self, order: Order) -> Verdict:
         """Twice: connections that a restarted store has forgotten fail once each."""
+        with contextlib.suppress(StorageUnavailable):
+            return await self._shared.reserve(order)
         try:
             return await self._shared.reserve(order)
         except StorageUnavailable:
-            return await self._shared.reserve(order)
+            self._away_until = self._clock.monotonic() + AWAY_SECONDS
+            self._later(_unused(order))  # the answer may be all that was lost
+            raise
+
+    def _drop(self, order: Order, asking: asyncio.Task[Verdict]) -> None:
+        if not asking.cancelled() and asking.exception() is None:
+            self._later(_unused(order))
 
     def _order(self, ask: Ask) -> Order:
         wall, name = self._clock.wall(), next(self._names)
@@ -170,6 +176,10 @@ class RemoteLimiter:
                     del self._late[settlement.reservation]
             except StorageUnavailable as error:
                 log.error("%d settlements wait: %s", len(self._late), error.message)
+
+
+def _unused(order: Order) -> Settlement:
+    return Settlement(reservation=order.reservation, tenant=order.ask.tenant.name)
 
 
 def _expired(record: str, output: int, worst: int) -> UsageRecord:
