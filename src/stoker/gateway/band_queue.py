@@ -37,13 +37,15 @@ class BandQueue:
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
         self._order = PriorityMap()
-        """Tenants with something waiting, by counter."""
+        """Tenants with something waiting, by counter; level ones by what they have in flight."""
         self._indebted: dict[str, None] = {}
         self._served = Lane(0.0)
         """Who was served last stands for the others while nothing waits."""
         self._weights = 0.0
         """Of tenants with something waiting."""
         self._taken = 0
+        self._taken_by_waiting = 0
+        """Of these, by tenants with something waiting."""
         self.units = 0.0
         """Of all that wait."""
 
@@ -61,8 +63,9 @@ class BandQueue:
             self._weights += entry.weight - lane.weight
         else:
             self._weights += entry.weight
+            self._taken_by_waiting += lane.taken
             lane.counter = max(lane.counter, self._level())
-            self._order.put(entry.tenant, lane.counter)
+            self._order.put(entry.tenant, lane.counter, lane.taken)
         lane.weight = entry.weight
         lane.waiting.put(entry.request_id, entry.deadline)
         lane.units += entry.units
@@ -75,9 +78,10 @@ class BandQueue:
     def take(self, entry: Entry) -> None:
         """It stops waiting and is charged what it is expected to need; `ended` is to follow."""
         lane = self._served = self._lanes[entry.tenant]
+        self._withdraw(entry, lane)
         lane.taken += 1
         self._taken += 1
-        self._withdraw(entry, lane)
+        self._taken_by_waiting += bool(lane.waiting)
         self.charge(entry, entry.units)
 
     def remove(self, entry: Entry) -> None:
@@ -91,12 +95,13 @@ class BandQueue:
         lane = self._lanes[entry.tenant]
         lane.counter += units / lane.weight
         if lane.waiting:
-            self._order.put(entry.tenant, lane.counter)
+            self._order.put(entry.tenant, lane.counter, lane.taken)
 
     def ended(self, entry: Entry) -> None:
         lane = self._lanes[entry.tenant]
         lane.taken -= 1
         self._taken -= 1
+        self._taken_by_waiting -= bool(lane.waiting)
         self._forget(entry.tenant, lane)
 
     def ahead(self, entry: Entry) -> float:
@@ -113,6 +118,13 @@ class BandQueue:
         already = lane.weight if lane is not None and lane.waiting else 0.0
         return entry.weight / (self._weights - already + entry.weight)
 
+    def content(self, entry: Entry) -> int:
+        """How many requests are in flight for other tenants that have nothing waiting. They will
+        hardly want more than that, nor less, so it is not for those that wait."""
+        lane = self._lanes.get(entry.tenant)
+        own = lane.taken if lane is not None and not lane.waiting else 0
+        return self._taken - self._taken_by_waiting - own
+
     def waiting(self) -> dict[str, int]:
         """How many requests, by tenant."""
         return {name: len(lane.waiting) for name, lane in self._lanes.items() if lane.waiting}
@@ -127,6 +139,7 @@ class BandQueue:
         if not lane.waiting:
             lane.units = 0.0
             self._weights -= lane.weight
+            self._taken_by_waiting -= lane.taken
             self._order.remove(entry.tenant)
             if not self._order:
                 self.units = self._weights = 0.0  # sums of fractions do not return to 0 exactly

@@ -3,7 +3,8 @@
 Every turn reports the units it got done and the seconds it took for them; their quotient, the
 newest mattering most, is the pace of one turn, and a full pool drains as many times that as it has
 turns (Little's law). Idle time is nobody's turn, so it is not mistaken for slowness; a burst is
-many turns, each at its own pace; and when a replica is added the rate grows with the turns.
+many turns, each at its own pace; and when a replica is added the rate grows with the turns. Turns
+are quicker in an empty pool, so what is measured there counts less.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ MEMORY_SECONDS = 60.0
 """Seconds of one turn after which a measurement counts a third; times the turns there are."""
 MOST_AT_ONCE = 0.25
 """Of the memory: one turn that hung for an hour is not how fast turns are."""
+MOST_TIMES = 8.0
+"""The average that one turn can count for, for the same reason."""
+TURNS_REMEMBERED = 4
+"""Of each place, to say what a turn takes."""
 
 
 class DrainRate:
     def __init__(self, first_pace: float = FIRST_PACE) -> None:
         self._units = first_pace * FIRST_WEIGHT
         self._seconds = FIRST_WEIGHT
-        self._turn_seconds = 0.0
-        self._num_turns = 0.0
+        self._turns_seen = 0
+        self._average = self._deviation = 0.0
 
     @property
     def pace(self) -> float:
@@ -35,7 +40,12 @@ class DrainRate:
     @property
     def turn_seconds(self) -> float:
         """What a turn takes on average; 0 until one has ended."""
-        return self._turn_seconds / self._num_turns if self._num_turns else 0.0
+        return self._average
+
+    @property
+    def long_turn_seconds(self) -> float:
+        """What hardly any turn exceeds, reckoned as TCP does its time-outs (Jacobson, 1988)."""
+        return self._average + 2 * self._deviation
 
     def rate(self, turns: int) -> float:
         """Units a second of a pool with so many turns at once."""
@@ -44,16 +54,21 @@ class DrainRate:
     def seconds(self, units: float, turns: int) -> float:
         return units / self.rate(turns)
 
-    def worked(self, units: float, seconds: float, turns: int) -> None:
-        """One of `turns` turns got `units` done in `seconds`."""
+    def worked(self, units: float, seconds: float, in_flight: int, turns: int) -> None:
+        """One of `in_flight` turns, of `turns` that there may be, got `units` done in `seconds`."""
         memory = MEMORY_SECONDS * max(turns, 1)
-        counted = min(seconds, MOST_AT_ONCE * memory)
+        weight = min(in_flight / max(turns, 1), 1.0)
+        counted = min(weight * seconds, MOST_AT_ONCE * memory)
         kept = math.exp(-counted / memory)
-        self._units = self._units * kept + (units * counted / seconds if seconds > 0 else units)
+        share = counted / seconds if seconds > 0 else weight
+        self._units = self._units * kept + units * share
         self._seconds = self._seconds * kept + counted
 
     def ended(self, seconds: float, turns: int) -> None:
         """A turn that took `seconds` from its start to its end."""
-        kept = 1 - 1 / (4 * max(turns, 1) + 1)
-        self._turn_seconds = self._turn_seconds * kept + seconds
-        self._num_turns = self._num_turns * kept + 1
+        if self._turns_seen:
+            seconds = min(seconds, MOST_TIMES * self._average)
+        self._turns_seen = min(self._turns_seen + 1, TURNS_REMEMBERED * max(turns, 1))
+        off = seconds - self._average
+        self._average += off / self._turns_seen
+        self._deviation += (abs(off) - self._deviation) / (self._turns_seen + 1)

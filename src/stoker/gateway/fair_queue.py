@@ -106,6 +106,12 @@ class FairQueue:
         aged = (own + entry.units) / AGEING_SHARE  # of the higher bands' work goes first, no more
         return (own + min(higher, aged)) * (1 + lower * AGEING_SHARE)
 
+    def content(self, entry: Entry) -> int:
+        """Requests in flight whose places will hardly come to a new request or those before it."""
+        return sum(
+            queue.content(entry) for band, queue in self._bands.items() if band <= entry.band
+        )
+
     def share(self, entry: Entry) -> float:
         """What part of its band's work the tenant of a new request would get."""
         return self._bands[entry.band].share(entry)

@@ -65,14 +65,16 @@ class InFlight:
         All that was expected counts as drained, whether or not it was used: the backlog is made of
         expectations too, so if they are too high throughout, its seconds are right all the same.
         """
-        turn = self._turns.pop(request_id)
-        self.tokens -= turn.entry.tokens
+        turn = self._turns[request_id]
         actual = turn.charged if usage is None else turn.actual(usage)
         self._worked(turn, max(turn.entry.units, actual), now, turns)
+        self.tokens -= turn.entry.tokens
+        del self._turns[request_id]
         self._drain.ended(now - turn.begun, turns)
         return actual - turn.charged
 
     def _worked(self, turn: _Turn, done: float, now: float, turns: int) -> None:
-        self._drain.worked(max(done - turn.done, 0.0), now - turn.reported, turns)
+        units, seconds = max(done - turn.done, 0.0), now - turn.reported
+        self._drain.worked(units, seconds, len(self._turns), turns)
         turn.done = max(turn.done, done)
         turn.reported = now

@@ -7,11 +7,11 @@ import heapq
 SLACK = 16
 """Dead places that are not worth tidying up."""
 
-_Place = tuple[float, int, str]
+_Place = tuple[float, int, int, str]
 
 
 class PriorityMap:
-    """The least priority first, equal ones in the order they came.
+    """The least priority first; of equal ones the least rank, and then who came first.
 
     Everything is logarithmic on average: what was moved or removed leaves a dead place behind in
     the heap, and once most places are dead the heap is made anew. So there are never more than
@@ -31,9 +31,9 @@ class PriorityMap:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def put(self, name: str, priority: float) -> None:
+    def put(self, name: str, priority: float, rank: int = 0) -> None:
         """A new name, or another priority for one that is there, then behind its equals."""
-        place = self._places[name] = (priority, self._next, name)
+        place = self._places[name] = (priority, rank, self._next, name)
         self._next += 1
         heapq.heappush(self._heap, place)
         self._tidy()
@@ -45,7 +45,7 @@ class PriorityMap:
 
     def first(self) -> str:
         """Raises IndexError when there is none."""
-        return self._first()[2]
+        return self._first()[3]
 
     def least(self) -> float:
         """The priority of the first. Raises IndexError when there is none."""
@@ -53,7 +53,7 @@ class PriorityMap:
 
     def _first(self) -> _Place:
         heap, places = self._heap, self._places
-        while places.get(heap[0][2]) is not heap[0]:
+        while places.get(heap[0][3]) is not heap[0]:
             heapq.heappop(heap)
         return heap[0]
 

@@ -9,6 +9,8 @@ MOST_SECONDS = 60.0
 """Clients do not wait for much longer; the official ones ignore more than two minutes."""
 MOST_TENANTS = 1024
 JITTER = 0.1
+PROMISED_SHARE = 0.5
+"""Of what a tenant will get; the rest is for requests that come for the first time."""
 
 
 class RetryTimes:
@@ -27,7 +29,7 @@ class RetryTimes:
         """
         at = max(now + wait, self._taken_until.pop(tenant, 0.0))
         at = min(at, now + MOST_SECONDS)
-        self._taken_until[tenant] = at + work_seconds
+        self._taken_until[tenant] = at + work_seconds / PROMISED_SHARE
         self._tidy(now)
         return (at - now) * (1 + JITTER * chance)
 

@@ -51,6 +51,8 @@ class WaitingRoom:
         self._in_flight = InFlight(self._drain)
         self._turns = 1
         """That the pool had when it last had any."""
+        self._full_at = 0
+        """Requests in flight when there was not room for another; 0: there may be room."""
         self._refused = dict.fromkeys(Refusal, 0)
         self._late = 0
 
@@ -88,8 +90,11 @@ class WaitingRoom:
 
     def next(self, now: float) -> Entry | None:
         """Who starts now, if somebody waits and there is room. `ended` is to follow."""
-        entry = self._queue.head()
-        if entry is None or not self._in_flight.fits(entry, self._capacity()):
+        entry, self._full_at = self._queue.head(), 0
+        if entry is None:
+            return None
+        if not self._in_flight.fits(entry, self._capacity()):
+            self._full_at = len(self._in_flight)
             return None
         self._queue.take(entry)
         self._in_flight.start(entry, now)
@@ -121,7 +126,6 @@ class WaitingRoom:
 
     def report(self, now: float) -> QueueReport:
         oldest, turns = self._queue.oldest_arrival(), self._full_turns()
-        interval = self.bounds.standing_interval_seconds
         return QueueReport(
             waiting=len(self._queue),
             in_flight=len(self._in_flight),
@@ -130,7 +134,7 @@ class WaitingRoom:
             backlog_seconds=self._drain.seconds(self._queue.units, turns),
             drain_rate=self._drain.rate(turns),
             oldest_wait=0.0 if oldest is None else now - oldest,
-            standing_intervals=self._standing.intervals(interval, now),
+            standing_intervals=self._standing.intervals,
             by_band=self._queue.waiting(),
             refused=dict(self._refused),
             late=self._late,
@@ -143,7 +147,7 @@ class WaitingRoom:
             return Refusal.FULL
         if now + wait > self._latest_start(entry):
             return Refusal.DEADLINE
-        if wait > self.bounds.standing_seconds and self._random() < self._shed_share(entry, now):
+        if wait > self.bounds.standing_seconds and self._random() < self._shed_share(entry):
             return Refusal.STANDING
         return None
 
@@ -158,27 +162,29 @@ class WaitingRoom:
             return 0.0
         turns = self._full_turns()
         free = self._drain.turn_seconds / turns
+        turns -= self._queue.content(entry)
         return free + self._drain.seconds(self._queue.ahead(entry), turns)
 
     def _latest_start(self, entry: Entry) -> float:
-        """After it, there is not time enough for a turn. Who gave less time than a turn takes is
-        content with part of an answer, and waits for half of that time at most."""
+        """After it, there may not be time enough for a turn. Who gave less time than a turn takes
+        is content with part of an answer, and waits for half of that time at most."""
         allowed = entry.deadline - entry.arrival
-        return entry.deadline - min(self._drain.turn_seconds, allowed / 2)
+        return entry.deadline - min(self._drain.long_turn_seconds, allowed / 2)
 
-    def _shed_share(self, entry: Entry, now: float) -> float:
+    def _shed_share(self, entry: Entry) -> float:
         lowest = self._queue.lowest_band
         rank = 0 if lowest is None else max(lowest - entry.band, 0)
-        return self._standing.shed_share(rank, self.bounds.standing_interval_seconds, now)
+        return self._standing.shed_share(rank)
 
     def _full_turns(self) -> int:
-        """Requests in flight while there is not room for another. When something waits, that is
-        those there are: memory may be what there is no more of."""
+        """Requests in flight while there is not room for another: fewer than there are turns when
+        memory is what there is no more of. While there is no replica, as when there were."""
         self._turns = self._capacity().turns or self._turns
-        if self._queue and self._in_flight:
-            return min(len(self._in_flight), self._turns)
-        return self._turns
+        return min(self._full_at or self._turns, self._turns)
 
     def _observe(self, now: float) -> None:
         backlog = self._drain.seconds(self._queue.units, self._full_turns())
-        self._standing.observe(backlog, self.bounds.standing_seconds, now)
+        bounds = self.bounds
+        self._standing.observe(
+            backlog, bounds.standing_seconds, bounds.standing_interval_seconds, now
+        )
