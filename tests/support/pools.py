@@ -37,12 +37,16 @@ class RunningPool:
 
 @asynccontextmanager
 async def running_pool(
-    count: int = 2, engine: EngineSettings = SLOW, max_restarts: int = 100
+    count: int = 2,
+    engine: EngineSettings = SLOW,
+    max_restarts: int = 100,
+    balancing: Balancing | None = None,
 ) -> AsyncIterator[RunningPool]:
     clock = SystemClock()
     spec = ReplicaSpec(model="tiny", source="", engine=engine)
     placer = LocalPlacer(spec, clock, expected=count, max_restarts=max_restarts)
-    pool = ReplicaPool(placer, Balancing(BalanceSection(policy="least_loaded")), clock)
+    least_loaded = Balancing(BalanceSection(policy="least_loaded"))
+    pool = ReplicaPool(placer, balancing or least_loaded, clock)
     running = RunningPool(pool, placer)
     try:
         await pool.start(count)

@@ -38,6 +38,8 @@ class FakeOptions:
     load_seconds: float = 0.0
     step_seconds: float = 0.0
     """Real time each step takes, for tests that need a stream to be under way."""
+    token_seconds: float = 0.0
+    """Real time each token of a step takes besides."""
     deadly_token: TokenId | None = None
     """Computing it ends the process, as a defect of native code would."""
 
@@ -66,13 +68,14 @@ class FakeExecutor:
         )
 
     def submit(self, plan: StepPlan) -> StepHandle:
-        if self.options.step_seconds:
-            time.sleep(self.options.step_seconds)
+        seconds = self.options.step_seconds + self.options.token_seconds * plan.num_tokens
+        if seconds:
+            time.sleep(seconds)
         self._refuse_too_much(plan)
         self._submitted += 1
         handle = StepHandle(self._submitted)
         slices = tuple(self._compute(piece) for piece in plan.slices)
-        self._results[handle] = StepResult(slices, self._cost(plan) + self.options.step_seconds)
+        self._results[handle] = StepResult(slices, self._cost(plan) + seconds)
         return handle
 
     def collect(self, handle: StepHandle) -> StepResult:

@@ -22,7 +22,7 @@ from stoker.engine.continuation import Continuation
 from stoker.engine.interface import BlockSource, EngineInfo, EngineLoad, EngineState
 from stoker.fleet.interface import Placer, Replica, ReplicaState
 from stoker.gateway.balancing import Balancing, Choice
-from stoker.gateway.replica_account import ReplicaAccount
+from stoker.gateway.replica_account import PoolRates, ReplicaAccount
 from stoker.gateway.trial import Trial
 
 WAIT_SECONDS = 600.0
@@ -37,6 +37,7 @@ class ReplicaPool:
         self._balancing = balancing
         self._clock = clock
         self._accounts: dict[str, ReplicaAccount] = {}
+        self._rates = PoolRates()
         self._running: dict[RequestId, Replica | None] = {}
         self._cancelled: set[RequestId] = set()
         self._changed = asyncio.Event()
@@ -48,15 +49,8 @@ class ReplicaPool:
     # --- replicas ---------------------------------------------------------------------------
 
     async def start(self, count: int = 1) -> None:
-        """Starts replicas and returns when one is ready. Raises why none can be."""
-        starting = [asyncio.create_task(self._placer.start().started()) for _ in range(count)]
-        try:
-            for first in asyncio.as_completed(starting):
-                await first
-                return
-        finally:
-            for task in starting:
-                task.add_done_callback(_seen)
+        """Brings up replicas and returns when one is ready. Raises why none can be."""
+        await self._placer.open(count)
 
     def watch(self, changed: Callable[[], None]) -> None:
         """`changed` is called whenever a replica came, went, or changed its state."""
@@ -82,7 +76,8 @@ class ReplicaPool:
             self._balancing.gone(replica_id)
         for replica in self._placer.replicas:
             if replica.replica_id not in self._accounts:
-                self._accounts[replica.replica_id] = ReplicaAccount(replica.replica_id)
+                account = ReplicaAccount(replica.replica_id, self._rates)
+                self._accounts[replica.replica_id] = account
                 if isinstance(replica.backend, BlockSource):
                     replica.backend.listen(self._balancing.listener(replica.replica_id))
         self._wake()
@@ -282,12 +277,6 @@ def _lost(delta: TokenDelta) -> bool:
 
 def _ending(request: Request, reason: FinishReason, code: str | None = None) -> TokenDelta:
     return TokenDelta(request.request_id, finish=Finish(reason, error_code=code))
-
-
-def _seen(task: asyncio.Task[None]) -> None:
-    """What a replica's start raised is known: another one is ready, or it was raised."""
-    if not task.cancelled():
-        task.exception()
 
 
 _STATES = {

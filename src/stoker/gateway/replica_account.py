@@ -9,7 +9,7 @@ from __future__ import annotations
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.gateway.balance.interface import ReplicaView
-from stoker.gateway.balance.measured_rate import MeasuredRate
+from stoker.gateway.balance.measured_rate import MeasuredRate, ReplicaRate
 
 FIRST_PREFILL_RATE = 1000.0
 FIRST_DECODE_RATE = 100.0
@@ -47,11 +47,19 @@ class Dispatched:
         self._last = now
 
 
+class PoolRates:
+    """How fast the replicas of a pool are, taken together."""
+
+    def __init__(self) -> None:
+        self.prefill = MeasuredRate(FIRST_PREFILL_RATE)
+        self.decode = MeasuredRate(FIRST_DECODE_RATE)
+
+
 class ReplicaAccount:
-    def __init__(self, replica_id: str) -> None:
+    def __init__(self, replica_id: str, pool: PoolRates) -> None:
         self._replica_id = replica_id
-        self._prefill_rate = MeasuredRate(FIRST_PREFILL_RATE)
-        self._decode_rate = MeasuredRate(FIRST_DECODE_RATE)
+        self._prefill_rate = ReplicaRate(pool.prefill)
+        self._decode_rate = ReplicaRate(pool.decode)
         self._queued_prefill = 0
         self._decode_tokens = 0
         self._in_flight = 0

@@ -19,6 +19,8 @@ CACHED_WORTH = 4.0
 waiting: those who come after wait less, too. Chosen with benchmarks/balance.py."""
 RECENT_WORTH = 0.03
 """What a second of work given lately counts."""
+SAME_RATE = 0.25
+"""Rates that differ by a smaller share are the same: measuring is no more exact."""
 TIE_SECONDS = 0.001
 """Costs that differ by less are the same."""
 
@@ -85,11 +87,14 @@ class CostBalancer:
     def _offers(self, request: BalanceRequest, replicas: Sequence[ReplicaView]) -> list[_Offer]:
         depths = self._cached.depths(request.digests)
         common = _common(depths, replicas)
+        usual = sorted(replica.prefill_rate for replica in replicas)[len(replicas) // 2]
         offers = []
         for replica in replicas:
             cached = max(common, depths.get(replica.replica_id, 0)) * request.block_size
             uncached = max(1, request.num_prompt_tokens - cached)
-            rate = replica.prefill_rate * max(replica.weight, LEAST_WEIGHT)
+            alike = abs(replica.prefill_rate - usual) < SAME_RATE * usual
+            rate = usual if alike else replica.prefill_rate
+            rate *= max(replica.weight, LEAST_WEIGHT)
             offers.append(_Offer(seconds_of_work(replica), uncached / rate, replica))
         return offers
 

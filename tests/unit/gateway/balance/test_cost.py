@@ -62,6 +62,18 @@ def test_the_faster_one_is_taken() -> None:
     assert CostBalancer(PrefixIndex(1), never).pick(REQUEST, [slow, fast], 0.0) is fast
 
 
+def test_rates_that_differ_by_chance_are_the_same() -> None:
+    """The one measured a little faster does not get every conversation."""
+    chooser = CostBalancer(PrefixIndex(1), never)
+    rates = (1000.0, 1150.0, 900.0)
+    replicas = [
+        msgspec.structs.replace(view, prefill_rate=rate)
+        for view, rate in zip(fleet(0, 0, 0), rates, strict=True)
+    ]
+    given = Counter(chooser.pick(REQUEST, replicas, float(n)).replica_id for n in range(30))
+    assert set(given.values()) == {10}
+
+
 def test_long_prompts_count_for_more_than_short_ones() -> None:
     """Two short prompts in flight are less than a long one."""
     long, short = fleet(9000, 0)
