@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 
 from starlette.routing import Router
 
@@ -16,6 +17,7 @@ from stoker.api.exchange import Exchange
 from stoker.api.failure import as_stoker_error
 from stoker.api.front import Front
 from stoker.api.gates import OPEN_PATHS, HostGate, KeyGate
+from stoker.api.operation import Operation
 from stoker.api.routes import operations, router
 from stoker.config.schema import ServerSection
 from stoker.core.clock import SystemClock
@@ -29,7 +31,10 @@ CLIENT_LEFT = 499
 class Application:
     """Raw ASGI. `idle` is set while no request is open: what a drain waits for."""
 
-    def __init__(self, front: Front, server: ServerSection) -> None:
+    def __init__(
+        self, front: Front, server: ServerSection, table: Sequence[Operation] | None = None
+    ) -> None:
+        """`table` is what clients may do; by default, all that fronts offer."""
         self.front = front
         self.open_requests = 0
         self._most = most_requests(front.limits)
@@ -37,7 +42,7 @@ class Application:
         self.idle.set()
         self._host_gate = HostGate(server)
         self._key_gate = KeyGate(front, SystemClock())
-        self._router: Router = router(operations(front))
+        self._router: Router = router(operations(front) if table is None else table)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

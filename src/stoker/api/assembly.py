@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from stoker.api.app import Application
 from stoker.api.front import Front
 from stoker.api.off_loop import OffLoop
+from stoker.api.operation import Operation
+from stoker.api.replica import replica_operations
 from stoker.api.service import Service
 from stoker.config.fleet_schema import (
     BackendEntry,
@@ -18,9 +21,11 @@ from stoker.config.fleet_schema import (
     TargetEntry,
 )
 from stoker.config.schema import Config, LimitsSection, ServerSection
+from stoker.config.ticket_key import read_ticket_keys
 from stoker.core.clock import SystemClock
 from stoker.engine.interface import Backend
 from stoker.errors import Loading
+from stoker.fleet.ticket import TicketBook
 from stoker.gateway.admission import Admission
 from stoker.gateway.capacity import NONE, Capacity, capacity_of
 from stoker.gateway.identity import Keyring
@@ -75,7 +80,15 @@ def assemble(
         admission=admission,
         created=now,
     )
-    return Application(front, config.server)
+    return Application(front, config.server, _table(front, config))
+
+
+def _table(front: Front, config: Config) -> Sequence[Operation] | None:
+    """A replica answers fronts and monitoring, and nobody else."""
+    if not config.server.replica:
+        return None
+    keys = read_ticket_keys(Path(config.edge.ticket_key_file))
+    return replica_operations(front, TicketBook(keys), SystemClock())
 
 
 def create_app(

@@ -59,6 +59,13 @@ def operations(front: Front) -> list[Operation]:
             "POST", "/detokenize", "Token ids to text",
             ByModelOrOnly(front, Detokenize), DetokenizeRequest, Detokenized,
         ),
+        *watching(front),
+    ]  # fmt: skip
+
+
+def watching(front: Front) -> list[Operation]:
+    """What probes and monitoring ask, of fronts and of replicas."""
+    return [
         Operation("GET", "/health", "Same as /health/ready", Ready(front), None, Health),
         Operation(
             "GET", "/health/live", "Whether to leave the process alone", Live(front), None, Health

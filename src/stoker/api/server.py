@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
     ) -> None:
         """Raises ConfigError when other machines could reach the server without a key, and when
         fewer files may be open than connections."""
-        if application.front.keyring.open:
+        if application.front.keyring.open and not server.replica:
             check_exposure(server)
         limits = application.front.limits
         protocol: Any = partial(LimitedProtocol, limits, Connections(most_connections(limits)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stoker.cli.fetch import fetch
+from stoker.cli.placing import make_placer
 from stoker.cli.progress import bar
 from stoker.config.fleet_schema import ModelEntry
 from stoker.config.paths import cache_folder
@@ -28,7 +29,6 @@ class ServedModel:
         from stoker.core.clock import SystemClock
         from stoker.engine.settings import engine_settings
         from stoker.fleet.interface import ReplicaSpec
-        from stoker.fleet.local import LocalPlacer
         from stoker.gateway.balancing import Balancing
         from stoker.gateway.pool import ReplicaPool
         from stoker.text.load import load_vocabulary
@@ -47,15 +47,10 @@ class ServedModel:
         engine = msgspec.structs.replace(
             engine_settings(own, self._path, self._vocabulary.eos_token_ids), cache_key=key
         )
-        clock = SystemClock()
-        placer = LocalPlacer(
-            ReplicaSpec(model=entry.name, source=section.name, engine=engine),
-            clock,
-            expected=entry.replicas,
-            max_restarts=config.engine.max_restarts,
-            progress=self._bars.enter_context(bar(f"Loading {entry.name}")),
-        )
-        self.backend = ReplicaPool(placer, Balancing(config.balance, key), clock)
+        spec = ReplicaSpec(model=entry.name, source=section.name, engine=engine)
+        progress = self._bars.enter_context(bar(f"Loading {entry.name}"))
+        placer = make_placer(entry, spec, config, progress)
+        self.backend = ReplicaPool(placer, Balancing(config.balance, key), SystemClock())
 
     async def start(self) -> None:
         """Returns when the model can answer. Raises SetupError's kinds, or ReplicaLost."""

@@ -127,6 +127,8 @@ class ServerSection(Table, frozen=True, kw_only=True):
     api_key: Secret | None = None
     """One key for every client. It or [[keys]] are required when listening on anything but
     loopback. Never printed."""
+    replica: bool = False
+    """Serve fronts only: every request needs a ticket under edge.ticket_key_file."""
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     """Running requests get so long to finish at shutdown."""
 

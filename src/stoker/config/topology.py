@@ -26,6 +26,8 @@ def check_models(config: Config) -> None:
         _check_placer(where, model)
         if model.placer == "remote" and not config.edge.ticket_key_file:
             raise _needs_ticket_key(f"{where}.placer", "remote")
+    if config.server.replica and not config.edge.ticket_key_file:
+        raise _needs_ticket_key("server.replica", "true")
     if config.edge.mode == "direct" and not config.edge.ticket_key_file:
         raise _needs_ticket_key("edge.mode", "direct")
 

@@ -70,6 +70,11 @@ class Placer(Protocol):
         """`changed` is called whenever a replica's state changed, or there is another one."""
         ...
 
+    async def open(self, count: int) -> None:
+        """Brings up the first `count` replicas and returns when one has been READY. Raises why none
+        can be."""
+        ...
+
     def start(self) -> Replica:
         """Begins one more; it is STARTING. Raises NoCapacity when there is no room for it."""
         ...

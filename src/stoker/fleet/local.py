@@ -111,6 +111,14 @@ class LocalPlacer:
     def watch(self, changed: Callable[[], None]) -> None:
         self._changed = changed
 
+    async def open(self, count: int) -> None:
+        starting = [asyncio.create_task(self.start().started()) for _ in range(count)]
+        for task in starting:
+            task.add_done_callback(_seen)
+        for first in asyncio.as_completed(starting):
+            await first
+            return
+
     def start(self) -> LocalReplica:
         replica_id = ReplicaId(f"{self._model}/{next(self._numbers)}")
         backend = LocalBackend(
@@ -136,3 +144,9 @@ class LocalPlacer:
 
     async def close(self) -> None:
         await asyncio.gather(*(replica.close() for replica in self._replicas.values()))
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    """What a replica's start raised is known: another one is ready, or it was raised."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,44 @@
+"""Who runs a model's replicas, by the name that the configuration gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from stoker.config.fleet_schema import ModelEntry
+from stoker.config.schema import Config
+from stoker.core.clock import SystemClock
+from stoker.engine.client import Progress
+from stoker.fleet.interface import Placer, ReplicaSpec
+
+
+def make_placer(entry: ModelEntry, spec: ReplicaSpec, config: Config, progress: Progress) -> Placer:
+    """Raises ConfigError for a placer that lacks what it needs."""
+    return _PLACERS[entry.placer](entry, spec, config, progress)
+
+
+def _local(entry: ModelEntry, spec: ReplicaSpec, config: Config, progress: Progress) -> Placer:
+    from stoker.fleet.local import LocalPlacer
+
+    return LocalPlacer(
+        spec,
+        SystemClock(),
+        expected=entry.replicas,
+        max_restarts=config.engine.max_restarts,
+        progress=progress,
+    )
+
+
+def _remote(entry: ModelEntry, spec: ReplicaSpec, config: Config, _progress: Progress) -> Placer:
+    from stoker.config.ticket_key import read_ticket_keys
+    from stoker.fleet.remote_placer import RemotePlacer
+
+    key = read_ticket_keys(Path(config.edge.ticket_key_file))[0]
+    return RemotePlacer(entry.urls, spec.model, key, SystemClock())
+
+
+_PLACERS: dict[str, Callable[[ModelEntry, ReplicaSpec, Config, Progress], Placer]] = {
+    "local": _local,
+    "remote": _remote,
+    "kubernetes": _remote,
+}
