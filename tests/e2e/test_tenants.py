@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 from stoker.gateway.identity import digest_of, new_key
 from tests.support.eventually import eventually
 
-KEYS = {name: new_key() for name in ("rich", "poor", "slow")}
+KEYS = {name: new_key(name) for name in ("rich", "poor", "slow")}
 CONFIG = """
 [server]
 port = 0

@@ -67,8 +67,9 @@ class Keyring:
         return known.principal
 
 
-def new_key() -> str:
-    return PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+def new_key(key_id: str) -> str:
+    """The id in it is for people who find a key and wonder whose it is."""
+    return f"{PREFIX}{key_id}-{secrets.token_urlsafe(SECRET_BYTES)}"
 
 
 def digest_of(key: bytes) -> bytes:

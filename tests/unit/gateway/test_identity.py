@@ -7,7 +7,7 @@ from stoker.errors import InvalidApiKey
 from stoker.gateway.identity import PREFIX, Keyring, digest_of, new_key
 from stoker.gateway.tenant import Band, Privacy
 
-KEY = new_key()
+KEY = new_key("k1")
 
 
 def entry(key: str = KEY, **changes: object) -> KeyEntry:
@@ -57,7 +57,7 @@ def test_without_keys_everybody_is_the_same_tenant() -> None:
 
 
 def test_new_keys_differ_and_no_key_is_kept() -> None:
-    keys = {new_key() for _ in range(100)}
+    keys = {new_key("k1") for _ in range(100)}
     assert len(keys) == 100
-    assert all(key.startswith(PREFIX) and len(key) > 40 for key in keys)
+    assert all(key.startswith(f"{PREFIX}k1-") and len(key) > 40 for key in keys)
     assert KEY not in repr(vars(ring()))

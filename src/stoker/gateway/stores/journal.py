@@ -19,7 +19,7 @@ WAIT_SECONDS = 0.2
 """How long a record waits for others to be written with."""
 RETRY_SECONDS = 2.0
 """Between attempts while the store refuses them."""
-MOST_RECORDS = 20_000
+MOST_RECORDS = 100_000
 """Kept in memory meanwhile; beyond it the oldest are lost, and that is said."""
 
 
