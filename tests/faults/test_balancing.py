@@ -3,16 +3,22 @@ counts for nothing."""
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+import signal
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from stoker.config.fleet_schema import BalanceSection
 from stoker.core.ids import RequestId
+from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
+from stoker.engine.client import EngineClient
+from stoker.engine.interface import Backend, BlockEvent, EngineState
 from stoker.executor.fake import FakeOptions, expected_tokens
 from stoker.gateway.balancing import Balancing
+from stoker.kv.block_hash import keyed_hash, prompt_digests
 from tests.support.engine_streams import SLOW, until
 from tests.support.pools import RunningPool, running_pool
 
@@ -31,8 +37,12 @@ def asked(name: str, number: int) -> Request:
     )
 
 
+async def drained(backend: Backend, request: Request) -> list[TokenDelta]:
+    return [delta async for delta in backend.submit(request)]
+
+
 async def cached(running: RunningPool, request: Request) -> int:
-    deltas = [delta async for delta in running.pool.submit(request)]
+    deltas = await drained(running.pool, request)
     tokens = [token for delta in deltas for token in delta.token_ids]
     assert tokens == expected_tokens(request.prompt_token_ids, 0, 2)
     return sum(delta.num_cached_tokens for delta in deltas)
@@ -45,15 +55,48 @@ def blocks(running: RunningPool) -> list[int]:
 async def test_each_beginning_is_computed_once() -> None:
     balancing = Balancing(CERTAIN, KEY)
     async with running_pool(2, ENGINE, balancing=balancing) as running:
-        found = Counter({(name, 0): await cached(running, asked(name, 0)) for name in "ab"})
-        assert set(found.values()) == {0}
+        for name in "ab":
+            assert await cached(running, asked(name, 0)) == 0
         for number in range(1, 5):
             for name in "ab":
                 assert await cached(running, asked(name, number)) == 320
         assert blocks(running) == [20, 20]
 
 
-async def test_the_cache_of_a_killed_engine_counts_for_nothing() -> None:
+class Heard:
+    """Implements BlockListener."""
+
+    def __init__(self) -> None:
+        self.stored: list[bytes] = []
+        self.times_lost = 0
+
+    def changed(self, events: Sequence[BlockEvent]) -> None:
+        self.stored += (digest for event in events for digest in event.stored)
+
+    def lost(self) -> None:
+        self.stored.clear()
+        self.times_lost += 1
+
+
+async def test_an_engine_that_died_has_nothing_cached() -> None:
+    client, heard = EngineClient(ENGINE), Heard()
+    client.listen(heard)
+    await client.start()
+    try:
+        names = prompt_digests(keyed_hash(KEY), "t", BEGINNINGS["a"], 16)
+        await drained(client, asked("a", 0))
+        assert tuple(heard.stored) == names
+        assert client.pid is not None
+        os.kill(client.pid, signal.SIGKILL)
+        await until(lambda: client.num_restarts == 1 and client.state is EngineState.READY)
+        assert (heard.stored, heard.times_lost) == ([], 1)
+        await drained(client, asked("a", 1))
+        assert tuple(heard.stored) == names
+    finally:
+        await client.close()
+
+
+async def test_a_restarted_replica_is_not_taken_for_one_that_knows_the_prompt() -> None:
     balancing = Balancing(CERTAIN, KEY)
     async with running_pool(2, ENGINE, balancing=balancing) as running:
         await cached(running, asked("a", 0))
