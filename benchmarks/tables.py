@@ -139,6 +139,22 @@ def balance_by_rate() -> str:
     return table(heads, rows)
 
 
+def autoscale() -> str:
+    """Requests that waited too long and what was paid for, by scaling policy."""
+    report = json.loads((RESULTS / "autoscale.json").read_text())
+    scenarios = report["scenarios"]
+    rows = [
+        [policy, *(_missed_and_paid(row["policies"][policy]) for row in scenarios)]
+        for policy in scenarios[0]["policies"]
+    ]
+    return table(["policy", *(row["scenario"] for row in scenarios)], rows)
+
+
+def _missed_and_paid(found: dict) -> str:
+    asleep = f" + {found['mean_sleeping']:.1f}" if found["mean_sleeping"] else ""
+    return f"{found['missed_percent']:.1f} %, {found['mean_replicas']:.1f}{asleep}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "peers": peers,
     "headline": headline,
@@ -147,6 +163,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "perplexity": perplexity,
     "balance": balance,
     "balance-by-rate": balance_by_rate,
+    "autoscale": autoscale,
 }
 
 
