@@ -22,6 +22,7 @@ from stoker.core.validation import validate
 from stoker.engine import frames
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import BlockListener, EngineInfo, EngineLoad, EngineState
+from stoker.engine.rest import Rest
 from stoker.engine.stream import Stream
 from stoker.engine.supervisor import Supervisor
 
@@ -55,6 +56,7 @@ class EngineClient:
             stuck_after=stuck_after,
             clock=self._clock,
         )
+        self._rest = Rest(self._supervisor.send)
         self._task: asyncio.Task[None] | None = None
         self._loaded: asyncio.Future[None] | None = None
         self._final: EngineState | None = None
@@ -77,6 +79,8 @@ class EngineClient:
 
     @property
     def state(self) -> EngineState:
+        if self._rest.asleep and self._supervisor.takes_requests:
+            return self._final or EngineState.SLEEPING
         return self._final or self._supervisor.state
 
     @property
@@ -133,6 +137,17 @@ class EngineClient:
             self._supervisor.send(frames.Cancel(request_id))
         else:
             stream.end(FinishReason.CANCELLED)
+
+    async def sleep(self) -> None:
+        """The engine gives back all memory but the weights', unless it has requests. The next one
+        wakes it."""
+        if self.state is EngineState.READY and not self._streams:
+            await self._rest.ask(frames.Sleep())
+
+    async def wake(self) -> None:
+        """Returns when the engine is awake, or gone."""
+        if self._supervisor.takes_requests and self._final is None:
+            await self._rest.ask(frames.Wake())
 
     async def drain(self, grace: float) -> None:
         self._final = self._final or EngineState.DRAINING
@@ -236,6 +251,7 @@ class EngineClient:
 
     def engine_ready(self, info: EngineInfo) -> None:
         self._info = info
+        self._rested(asleep=False)
         self._on_trial = None
         self._suspects.clear()
         now = self._clock.monotonic()
@@ -269,6 +285,10 @@ class EngineClient:
                 for delta in deltas:
                     self._deliver(delta)
                 self._try_suspect()
+            case frames.Asleep():
+                self._rested(asleep=True)
+            case frames.Awake():
+                self._rested(asleep=False)
             case frames.Blocks(events):
                 if self._blocks is not None:
                     self._blocks.changed(events)
@@ -285,8 +305,14 @@ class EngineClient:
             case _:
                 raise errors.ProtocolError(f"{type(frame).__name__} is not for a front")
 
+    def _rested(self, *, asleep: bool) -> None:
+        if asleep and self._blocks is not None:
+            self._blocks.lost()
+        self._rest.heard(asleep=asleep)
+
     def engine_died(self) -> None:
         self._load = EngineLoad()
+        self._rested(asleep=False)
         if self._blocks is not None:
             self._blocks.lost()
         for stream in self._streams.values():

@@ -57,6 +57,7 @@ class Engine:
         self._failed_steps = 0
         self.broken = False
         """Whether the engine failed its own test, so that the process should be replaced."""
+        self.asleep = False
         self._broken_invariants = 0
         self._step_seconds = 0.0
         self._started: float | None = None
@@ -77,6 +78,20 @@ class Engine:
         """Takes over a request that an engine before this one had accepted, however many wait."""
         validate(request, self._vocab_size)
         self._scheduler.restore(request, self._clock.monotonic())
+
+    def sleep(self) -> None:
+        """Gives back all memory but the weights', unless there are requests. What was cached is
+        forgotten."""
+        if self.idle and not self.asleep:
+            self._scheduler.cache.clear()
+            self._executor.release_kv()
+            self.asleep = True
+
+    def wake(self) -> None:
+        """To be called before the next request is taken."""
+        if self.asleep:
+            self._executor.restore_kv()
+            self.asleep = False
 
     def cancel(self, request_id: RequestId) -> None:
         self._scheduler.cancel(request_id)

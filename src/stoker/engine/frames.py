@@ -121,6 +121,23 @@ class Blocks(Frame, frozen=True):
     events: tuple[BlockEvent, ...]
 
 
+class Sleep(Frame, frozen=True):
+    """The engine keeps its weights and gives back all other memory, unless it has requests. It
+    answers Asleep or Awake."""
+
+
+class Wake(Frame, frozen=True):
+    """Answered with Awake. A request wakes an engine as well, and waits for that."""
+
+
+class Asleep(Frame, frozen=True):
+    pass
+
+
+class Awake(Frame, frozen=True):
+    """Also sent when a request woke the engine."""
+
+
 class Ping(Frame, frozen=True):
     nonce: int
 
@@ -153,6 +170,10 @@ AnyFrame = (
     | Computing
     | Deltas
     | Blocks
+    | Sleep
+    | Wake
+    | Asleep
+    | Awake
     | Ping
     | Pong
     | Shutdown

@@ -19,6 +19,8 @@ class EngineState(enum.Enum):
     STUCK = "stuck"
     """A step has run far longer than steps do; a restart is under way."""
     RESTARTING = "restarting"
+    SLEEPING = "sleeping"
+    """Only the weights are in memory. The next request wakes it, within a second or so."""
     DRAINING = "draining"
     STOPPED = "stopped"
 

@@ -101,13 +101,26 @@ class EngineProcess:
     def _handle(self, engine: Engine, frame: frames.AnyFrame) -> None:
         match frame:
             case frames.Submit(request):
+                self._wake(engine)
                 self._take(engine.submit, request)
             case frames.Resume(request):
+                self._wake(engine)
                 self._take(engine.resume, request)
+            case frames.Sleep():
+                engine.sleep()
+                self._link.send(frames.Asleep() if engine.asleep else frames.Awake())
+            case frames.Wake():
+                engine.wake()
+                self._link.send(frames.Awake())
             case frames.Cancel(request_id):
                 engine.cancel(request_id)
             case _:
                 raise ProtocolError(f"{type(frame).__name__} is not for an engine")
+
+    def _wake(self, engine: Engine) -> None:
+        if engine.asleep:
+            engine.wake()
+            self._link.send(frames.Awake())
 
     def _take(self, accept: Callable[[Request], None], request: Request) -> None:
         try:

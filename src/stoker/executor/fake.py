@@ -51,6 +51,7 @@ class FakeExecutor:
         self._slots: dict[tuple[BlockId, int], bytes] = {}
         self._results: dict[StepHandle, StepResult] = {}
         self._submitted = 0
+        self._released = False
 
     def load(self) -> MemoryPlan:
         options = self.options
@@ -86,10 +87,19 @@ class FakeExecutor:
             for slot in range(self.options.block_size):
                 self._slots[target, slot] = self._slots.get((source, slot), b"")
 
+    def release_kv(self) -> None:
+        self._slots.clear()
+        self._released = True
+
+    def restore_kv(self) -> None:
+        self._released = False
+
     def close(self) -> None:
         self._slots.clear()
 
     def _refuse_too_much(self, plan: StepPlan) -> None:
+        if self._released:
+            raise RuntimeError("a step came between release_kv and restore_kv")
         tokens, sequences = plan.num_tokens, len(plan.slices)
         if tokens > self.options.max_step_tokens or sequences > self.options.max_step_sequences:
             raise RuntimeError(f"{tokens} tokens of {sequences} sequences are too much for a step")

@@ -69,6 +69,15 @@ class Executor(Protocol):
         """Copies source to destination blocks. Runs after every plan already submitted."""
         ...
 
+    def release_kv(self) -> None:
+        """Gives back the memory of keys and values and of steps, and keeps the weights. No step
+        before `restore_kv`."""
+        ...
+
+    def restore_kv(self) -> None:
+        """All blocks are there again; what they hold means nothing. Raises MemoryError."""
+        ...
+
     def close(self) -> None:
         """Gives everything back. Safe to call twice."""
         ...

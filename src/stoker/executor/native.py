@@ -108,6 +108,13 @@ class NativeExecutor:
         for source, target in pairs:
             self.decoder.copy_block(source, target)
 
+    def release_kv(self) -> None:
+        """The core has a pool of at least one block; it is not touched, so it takes no memory."""
+        self.decoder.allocate_kv(1)
+
+    def restore_kv(self) -> None:
+        self.decoder.allocate_kv(self.memory.num_blocks)
+
     def forward_logits(self, tokens: list[int]) -> NDArray[np.float32]:
         """Logits of every position of one sequence, using blocks from 0. For tests and perplexity;
         overwrites the KV pool."""

@@ -21,6 +21,7 @@ from stoker.fleet.interface import Replica, ReplicaId, ReplicaSpec, ReplicaState
 STATES = {
     EngineState.LOADING: ReplicaState.STARTING,
     EngineState.READY: ReplicaState.READY,
+    EngineState.SLEEPING: ReplicaState.SLEEPING,
     EngineState.STUCK: ReplicaState.UNWELL,
     EngineState.RESTARTING: ReplicaState.UNWELL,
     EngineState.DRAINING: ReplicaState.DRAINING,
@@ -36,7 +37,7 @@ class LocalBackend(EngineClient):
         self._changed = changed
 
     def _refuse(self, request: Request) -> None:
-        if self.state is not EngineState.READY:
+        if self.state not in (EngineState.READY, EngineState.SLEEPING):
             raise NoCapacity("this replica is not ready")
         super()._refuse(request)
 
@@ -46,6 +47,10 @@ class LocalBackend(EngineClient):
 
     def engine_ready(self, info: EngineInfo) -> None:
         super().engine_ready(info)
+        self._changed()
+
+    def _rested(self, *, asleep: bool) -> None:
+        super()._rested(asleep=asleep)
         self._changed()
 
     def engine_died(self) -> None:
@@ -71,10 +76,10 @@ class LocalReplica:
         await asyncio.shield(self._loading)
 
     async def sleep(self) -> None:
-        """Not yet: it stays awake."""
+        await self.backend.sleep()
 
     async def wake(self) -> None:
-        return None
+        await self.backend.wake()
 
     async def close(self) -> None:
         self._loading.cancel()

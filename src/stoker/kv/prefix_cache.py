@@ -146,6 +146,12 @@ class PrefixCache:
             del self._by_digest[digest]
             self._listener.removed(digest)
 
+    def clear(self) -> None:
+        """Nothing is known any more. The listener is not told block by block: whoever wants this
+        knows."""
+        self._by_digest.clear()
+        self._by_block.clear()
+
     def check(self) -> None:
         """Raises AssertionError unless both directions of the map agree (invariant I03)."""
         assert {digest: entry.block for digest, entry in self._by_digest.items()} == {
