@@ -8,20 +8,24 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import uvloop
 
 from stoker.api.app import Application
-from stoker.api.assembly import create_app
+from stoker.api.assembly import Parts, assemble
 from stoker.api.server import Server
+from stoker.config.fleet_schema import EdgeSection, ModelEntry
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.engine.client import EngineClient
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import Backend
 from stoker.engine.settings import engine_settings
 from stoker.executor.fake import FakeOptions
+from stoker.gateway.identity import Keyring
+from stoker.gateway.ledger import NoLimits
 from stoker.model.load import open_model
 from stoker.text.load import TextModel, load_text
 from tests.support.local_backend import LocalBackend
@@ -41,12 +45,15 @@ class RunningServer:
         name: str = MODEL,
         server: ServerSection = LOCAL,
         limits: LimitsSection | None = None,
+        edge: EdgeSection | None = None,
     ) -> None:
         self._make_backend = make_backend
         self._text = text
         self._name = name
         self._section = server
-        self._limits = limits or LimitsSection()
+        self._config = Config(
+            server=server, limits=limits or LimitsSection(), edge=edge or EdgeSection()
+        )
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="server", daemon=True)
@@ -111,9 +118,9 @@ class RunningServer:
     async def _serve(self) -> int:
         self.loop = asyncio.get_running_loop()
         self.backend = await self._make_backend()
-        self.application = create_app(
-            self.backend, self._text, name=self._name, server=self._section, limits=self._limits
-        )
+        parts = Parts(ModelEntry(name=self._name), self.backend, self._text)
+        keyring = Keyring(api_key=self._section.api_key)
+        self.application = assemble(self._config, [parts], keyring, NoLimits())
         self.server = Server(self.application, self._section, self._announced)
         return await self.server.run_until_stopped()
 
@@ -176,6 +183,23 @@ def model_server(name: str) -> Iterator[RunningServer]:
         return client
 
     running = RunningServer(backend, text, name)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@contextmanager
+def replica_server(key_file: Path) -> Iterator[RunningServer]:
+    """A replica for fronts on other machines, over the fake executor."""
+
+    async def backend() -> Backend:
+        return LocalBackend(vocab_size())
+
+    section = msgspec.structs.replace(LOCAL, replica=True)
+    edge = EdgeSection(ticket_key_file=str(key_file))
+    running = RunningServer(backend, tiny_text(), server=section, edge=edge)
     running.start()
     try:
         yield running

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import cast
 
 import msgspec
+from msgspec.structs import replace
 
 from stoker.api.body import read_body
 from stoker.api.exchange import Exchange
@@ -15,6 +16,7 @@ from stoker.api.operation import Operation
 from stoker.api.routes import watching
 from stoker.api.service import Service
 from stoker.core.clock import Clock
+from stoker.core.ids import RequestId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.engine import frames
@@ -79,15 +81,18 @@ class Submit:
         self._front.check_accepting()
         body = await read_body(exchange.receive, None, self._front.limits)
         request = allowed(sequence(body), ticket)
-        await exchange.while_connected(self._stream(exchange, request))
+        await exchange.while_connected(self._stream(exchange, request, ticket.request_id))
 
-    async def _stream(self, exchange: Exchange, request: Request) -> None:
+    async def _stream(self, exchange: Exchange, request: Request, attempt: str) -> None:
         """Until the first delta a refusal has its own status; after it, a fault breaks the
-        connection off, which the front takes for a loss."""
+        connection off, which the front takes for a loss. It is computed under the attempt's name:
+        the one before may still be running here when its connection broke."""
         backend = self._service.backend
-        stream = cast("AsyncGenerator[TokenDelta, None]", backend.submit(request))
+        renamed = replace(request, request_id=RequestId(attempt))
+        stream = cast("AsyncGenerator[TokenDelta, None]", backend.submit(renamed))
         async with aclosing(stream) as deltas:
-            async for delta in deltas:
+            async for computed in deltas:
+                delta = replace(computed, request_id=request.request_id)
                 if not exchange.started:
                     await exchange.start(200, [*_HEADERS, _version()])
                 await exchange.write(frames.encode(frames.Deltas([delta], backend.load)))

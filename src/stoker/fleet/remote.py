@@ -17,7 +17,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
-from stoker.fleet.remote_stream import LOST, RemoteStream
+from stoker.fleet.remote_stream import LOST, LOST_COMPUTING, RemoteStream, whole
 from stoker.fleet.replica_protocol import (
     MINE,
     REPORT_PATH,
@@ -37,7 +37,6 @@ PATIENCE_SECONDS = 3.0
 FAILURES = 2
 """So many questions in a row without an answer, and its streams are carried on elsewhere."""
 TICKET_SECONDS = 120.0
-MOST_REPORT_BYTES = 64 * 1024
 
 
 class RemoteBackend:
@@ -89,6 +88,8 @@ class RemoteBackend:
         try:
             async with contextlib.aclosing(stream.deltas()) as deltas:
                 async for delta in deltas:
+                    if delta.finish in (LOST, LOST_COMPUTING):
+                        self._become(EngineState.RESTARTING)  # until it answers again
                     yield delta
         finally:
             self._streams.pop(request.request_id, None)
@@ -149,7 +150,7 @@ class RemoteBackend:
             self._url + REPORT_PATH, headers=self._headers(ticket), allow_redirects=False
         ) as response:
             check_version(response.headers.get(VERSION_HEADER), f"the replica at {self._url}")
-            body = await response.content.read(MOST_REPORT_BYTES)
+            body = await whole(response)
             if response.status != 200:
                 raise errors.ProtocolError(f"the replica answers with status {response.status}")
         try:

@@ -126,7 +126,8 @@ class RemotePlacer:
         while True:
             for url in self._urls:
                 with contextlib.suppress(OSError):  # a name server that is away changes nothing
-                    await self._update(url, set(await self._addresses(url)))
+                    self._update(url, set(await self._addresses(url)))
+            await self._drop_strays()
             await asyncio.sleep(LOOK_UP_SECONDS)
 
     async def _addresses(self, url: str) -> list[str]:
@@ -140,14 +141,18 @@ class RemotePlacer:
             for one in found
         ]
 
-    async def _update(self, url: str, present: set[str]) -> None:
+    def _update(self, url: str, present: set[str]) -> None:
         origin = {one for one, source in self._sources.items() if source == url}
         for address in present - origin:
             self._add(url, address)
         for address in origin - present:
             del self._sources[address]
-            if self._replicas[address].state is not ReplicaState.READY:
-                await self.stop(ReplicaId(address), 0.0)
+
+    async def _drop_strays(self) -> None:
+        """A replica without an address in the books is used as long as it answers."""
+        for address, replica in list(self._replicas.items()):
+            if address not in self._sources and replica.state is not ReplicaState.READY:
+                await self.stop(replica.replica_id, 0.0)
 
     def _add(self, url: str, address: str) -> None:
         if self._session is None or address in self._replicas:

@@ -20,7 +20,8 @@ Result = TypeVar("Result")
 LOST = Finish(FinishReason.ERROR, error_code=errors.ReplicaLost.code)
 LOST_COMPUTING = msgspec.structs.replace(LOST, computing=True)
 """A request whose connection broke may be why the replica died."""
-MOST_REFUSAL_BYTES = 64 * 1024
+MOST_BYTES = 64 * 1024
+"""Of an answer that is no stream."""
 
 
 class RemoteStream:
@@ -35,6 +36,7 @@ class RemoteStream:
         self._url = url
         self._request = request
         self._headers = headers
+        self._begun = False
         self._ended: asyncio.Future[Finish] = asyncio.get_running_loop().create_future()
 
     def end(self, finish: Finish) -> None:
@@ -53,13 +55,15 @@ class RemoteStream:
             async with response:
                 if response.status != 200:
                     raise await _refusal(response)
+                self._begun = True
                 async for delta in self._read(response):
                     yield delta
                     if delta.finish is not None:
                         return
         except (aiohttp.ClientError, OSError, errors.ProtocolError):
             pass  # whatever it was about to say is lost with it
-        yield TokenDelta(self._request.request_id, finish=LOST_COMPUTING)
+        finish = LOST_COMPUTING if self._begun else LOST
+        yield TokenDelta(self._request.request_id, finish=finish)
 
     async def _submit(self) -> aiohttp.ClientResponse:
         return await self._session.post(
@@ -105,12 +109,20 @@ class RefusedBody(msgspec.Struct, frozen=True):
     error: Refused = Refused()
 
 
+async def whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body. Raises ProtocolError when it is longer than any replica's."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise errors.ProtocolError("the replica's answer is too long")
+    return bytes(body)
+
+
 async def _refusal(response: aiohttp.ClientResponse) -> errors.StokerError:
     """The replica's error as ours. What no client can help is this replica being of no use."""
     try:
-        refused = msgspec.json.decode(
-            await response.content.read(MOST_REFUSAL_BYTES), type=RefusedBody
-        ).error
+        refused = msgspec.json.decode(await whole(response), type=RefusedBody).error
     except msgspec.DecodeError:
         refused = Refused()
     kind = _CLIENTS.get(refused.code)
