@@ -170,6 +170,7 @@ void Decoder::allocate_kv(int num_blocks) {
     require(size_t(num_blocks) <= kMostKvBytes / kv_bytes_per_block(), "no machine has room for such a KV pool");
     kv_ = Mapping(kv_bytes_per_block() * size_t(num_blocks), Mapping::Pages::Huge);
     num_blocks_ = num_blocks;
+    workspace_ = std::make_unique<Workspace>(spec_, pool_.size());
 }
 
 void Decoder::copy_block(int source, int target) {

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from stoker.core.output import FinishReason
+from stoker.engine.client import EngineClient
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import BlockEvent, EngineState
 from stoker.executor.fake import FakeOptions
+from stoker.kernels.decoder import BLOCK_TOKENS
 from tests.support.engine_streams import SLOW, Running, kill, request, started, until, wanted
+from tests.support.models import model_path
 
 
 class Cached:
@@ -110,5 +115,36 @@ async def test_what_was_cached_is_forgotten_on_both_sides() -> None:
         assert client.load.prefix_hit_tokens == 0
         await until(lambda: cached.blocks)
         assert client.load.broken_invariants == 0
+    finally:
+        await client.close()
+
+
+def resident(client: EngineClient) -> int:
+    status = Path(f"/proc/{client.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line) << 10
+
+
+@pytest.mark.model
+async def test_asleep_a_real_engine_holds_its_weights_and_no_keys_and_values() -> None:
+    path = str(model_path("smollm2:135m"))
+    client = await started(EngineSettings(model_path=path, max_context=1024))
+    try:
+        asked = replace(request("long", 4), prompt_token_ids=tuple(range(300, 900)))
+        others = [
+            replace(asked, request_id=f"o{n}", prompt_token_ids=tuple(range(n, n + 600)))
+            for n in range(1000, 1003)
+        ]
+        streams = [Running(client, one) for one in (asked, *others)]
+        for stream in streams:
+            await stream.ended()
+        worked = resident(client)
+        blocks = len(streams) * (600 // BLOCK_TOKENS)
+        held = blocks * client.info.kv_bytes // client.info.num_blocks
+        await client.sleep()
+        assert resident(client) < worked - 0.9 * held
+        assert resident(client) > client.info.weight_bytes
+        again = Running(client, replace(asked, request_id="again"))
+        await again.ended()
+        assert again.tokens == streams[0].tokens
     finally:
         await client.close()

@@ -127,6 +127,7 @@ public:
     void finish();
     bool finished() const { return finished_; }
 
+    // A new pool. What the one before held goes back to the system, and so does the scratch of steps.
     void allocate_kv(int num_blocks);
     int num_blocks() const { return num_blocks_; }
     void copy_block(int source, int target);
