@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 
+from stoker.gateway.spread import Spread
+
 FIRST_PACE = 50.0
 """Units a second of one turn, until something was measured."""
 FIRST_WEIGHT = 1.0
@@ -19,8 +21,6 @@ MEMORY_SECONDS = 60.0
 """Seconds of one turn after which a measurement counts a third; times the turns there are."""
 MOST_AT_ONCE = 0.25
 """Of the memory: one turn that hung for an hour is not how fast turns are."""
-MOST_TIMES = 8.0
-"""The average that one turn can count for, for the same reason."""
 TURNS_REMEMBERED = 4
 """Of each place, to say what a turn takes."""
 
@@ -29,8 +29,7 @@ class DrainRate:
     def __init__(self, first_pace: float = FIRST_PACE) -> None:
         self._units = first_pace * FIRST_WEIGHT
         self._seconds = FIRST_WEIGHT
-        self._turns_seen = 0
-        self._average = self._deviation = 0.0
+        self._turns = Spread()
 
     @property
     def pace(self) -> float:
@@ -40,12 +39,12 @@ class DrainRate:
     @property
     def turn_seconds(self) -> float:
         """What a turn takes on average; 0 until one has ended."""
-        return self._average
+        return self._turns.average
 
     @property
     def long_turn_seconds(self) -> float:
-        """What hardly any turn exceeds, reckoned as TCP does its time-outs (Jacobson, 1988)."""
-        return self._average + 2 * self._deviation
+        """What hardly any turn exceeds."""
+        return self._turns.average + 2 * self._turns.deviation
 
     def rate(self, turns: int) -> float:
         """Units a second of a pool with so many turns at once."""
@@ -66,9 +65,4 @@ class DrainRate:
 
     def ended(self, seconds: float, turns: int) -> None:
         """A turn that took `seconds` from its start to its end."""
-        if self._turns_seen:
-            seconds = min(seconds, MOST_TIMES * self._average)
-        self._turns_seen = min(self._turns_seen + 1, TURNS_REMEMBERED * max(turns, 1))
-        off = seconds - self._average
-        self._average += off / self._turns_seen
-        self._deviation += (abs(off) - self._deviation) / (self._turns_seen + 1)
+        self._turns.add(seconds, TURNS_REMEMBERED * max(turns, 1))

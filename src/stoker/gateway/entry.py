@@ -33,7 +33,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The tenant's share beside others with work waiting."""
     band: Band = Band.STANDARD
     expected: Usage
-    """All of the prompt, how much of it is probably cached, and the new tokens it may come to."""
+    """All of the prompt, how much of it is probably cached, and the new tokens there may be."""
     price_ratio: float = 1.0
     """How much dearer its model's tokens are than those of the others in the same line."""
     arrival: float

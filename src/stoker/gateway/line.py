@@ -31,7 +31,8 @@ class ModelLine:
 
     def turn(self, demand: Demand) -> Turn:
         now, tenant = self._clock.monotonic(), demand.principal.tenant
-        expected = Usage(input_tokens=demand.input_tokens, output_tokens=demand.output_tokens)
+        output = self._turnstile.expected_output(tenant.name, demand.output_tokens)
+        expected = Usage(input_tokens=demand.input_tokens, output_tokens=output)
         return self._turnstile.turn(
             Entry(
                 request_id=demand.request_id,

@@ -95,6 +95,10 @@ class Turnstile:
         """`async with turnstile.turn(entry) as turn:` holds a place at the replicas."""
         return Turn(self, entry)
 
+    def expected_output(self, tenant: str, most: int) -> int:
+        """New tokens that a request of this tenant will hardly exceed, of the `most` it may."""
+        return self._room.answers.expected(tenant, most)
+
     def changed(self) -> None:
         """There may be room now: a replica came, or can do more."""
         self._advance()

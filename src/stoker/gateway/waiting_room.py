@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from stoker.errors import Overloaded
+from stoker.gateway.answer_lengths import AnswerLengths
 from stoker.gateway.capacity import Capacity
 from stoker.gateway.drain_rate import DrainRate
 from stoker.gateway.entry import Entry
@@ -42,6 +43,8 @@ class WaitingRoom:
         """`capacity` is asked whenever somebody may start; `random` gives numbers from 0 to 1."""
         self.bounds = bounds
         """May be replaced at any time."""
+        self.answers = AnswerLengths()
+        """Of what has ended here."""
         self._capacity = capacity
         self._random = random
         self._queue = FairQueue()
@@ -116,6 +119,8 @@ class WaitingRoom:
         difference = self._in_flight.end(request_id, usage, now, self._full_turns())
         self._queue.charge(entry, difference)
         self._queue.ended(entry)
+        if usage is not None and usage.output_tokens:
+            self.answers.learn(entry.tenant, usage.output_tokens)
 
     # --- what is known ----------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import pytest
 
 from stoker.config.fleet_schema import QueueSection
 from stoker.errors import Overloaded
+from stoker.gateway.answer_lengths import MOST_TENANTS
 from stoker.gateway.capacity import Capacity
 from stoker.gateway.entry import Entry
 from stoker.gateway.queue_report import Refusal
@@ -197,28 +198,52 @@ def test_estimates_that_are_too_high_throughout_do_not_lengthen_the_seconds() ->
     assert room.room.report(room.now).backlog_seconds == pytest.approx(2.0, rel=0.1)
 
 
+def answers(said: int) -> Usage:
+    return Usage(input_tokens=10, output_tokens=said)
+
+
 def test_a_tenant_is_charged_for_what_it_got_not_for_what_it_said() -> None:
-    room = Room()
-    order = []
-    for _ in range(200):
-        for tenant, said in [("modest", 200), ("liar", 1)]:
-            if not any(tenant == name for name in waiting_tenants(room)):
-                for _ in range(4):
-                    room.join(tenant, expected=Usage(input_tokens=10, output_tokens=said))
+    room = Room(QueueSection(max_seconds=1e6, standing_seconds=1e6))
+    got = {"modest": 0, "liar": 0}
+    names: dict[str, str] = {}
+    for _ in range(100):
+        for tenant, said in [("modest", 400), ("liar", 1)]:
+            for _ in range(4):
+                names[room.join(tenant, expected=answers(said))] = tenant
         for request_id in room.start():
-            order.append(tenant_of(room, request_id))
-            usage = Usage(input_tokens=10, output_tokens=200)
-            room.room.used(request_id, usage, room.now)
-        room.step(Usage(input_tokens=10, output_tokens=200))
-    assert order.count("liar") == pytest.approx(order.count("modest"), rel=0.05)
+            got[names[request_id]] += 1
+        room.step(answers(200))
+    assert got["liar"] == pytest.approx(got["modest"], rel=0.05)
 
 
-def waiting_tenants(room: Room) -> set[str]:
-    return set(room.room.report(room.now).by_band[Band.STANDARD])
+def test_a_tenant_is_charged_while_an_answer_gets_longer_than_expected() -> None:
+    room = Room()
+    room.capacity = Capacity(1)
+    long = room.join("long", expected=answers(1))
+    assert room.start() == [long]
+    waiting = [room.join(tenant, expected=answers(20)) for tenant in ("long", "b", "b", "b")]
+    room.room.used(long, answers(1000), room.now)
+    order = []
+    room.capacity = Capacity(2)
+    for _ in waiting:
+        (request_id,) = room.start()
+        order.append(request_id)
+        room.room.ended(request_id, None, room.now)
+    assert order[-1] == waiting[0]
 
 
-def tenant_of(room: Room, request_id: str) -> str:
-    return room.room._in_flight.entry(request_id).tenant
+def test_the_length_of_answers_is_learned_by_tenant() -> None:
+    room = Room()
+    for _ in range(50):
+        room.join("brief")
+        room.start()
+        room.step(answers(20))
+    assert room.room.answers.expected("brief", 4096) == 20
+    assert room.room.answers.expected("other", 4096) == 256
+    assert room.room.answers.expected("other", 8) == 8
+    for index in range(2 * MOST_TENANTS):
+        room.room.answers.learn(f"tenant {index}", 5)
+    assert len(room.room.answers) == MOST_TENANTS
 
 
 def test_the_report_says_who_waits_and_for_how_long() -> None:
