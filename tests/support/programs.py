@@ -67,17 +67,28 @@ def running(
             process.wait()
 
 
-@contextmanager
-def redis_server(port: int | None = None) -> Iterator[str]:
-    """Its URL. Its data is kept in memory only."""
-    port = port or free_port()
-    with tempfile.TemporaryDirectory(prefix="stoker-redis-") as folder:
+class Redis:
+    """It runs inside `started`, and keeps its data between two of these."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+
+    @contextmanager
+    def started(self) -> Iterator[str]:
         command = [
-            program("redis-server", "redis-server"), "--port", str(port), "--bind", "127.0.0.1",
-            "--save", "", "--appendonly", "no", "--dir", folder,
+            program("redis-server", "redis-server"), "--port", str(self._port),
+            "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "no",
+            "--dir", str(self._folder),
         ]  # fmt: skip
-        with running(command, Path(folder), "Ready to accept connections"):
-            yield f"redis://127.0.0.1:{port}"
+        with running(command, self._folder, "Ready to accept connections"):
+            yield f"redis://127.0.0.1:{self._port}"
+
+
+@contextmanager
+def redis() -> Iterator[Redis]:
+    with tempfile.TemporaryDirectory(prefix="stoker-redis-") as folder:
+        yield Redis(Path(folder))
 
 
 class Postgresql:

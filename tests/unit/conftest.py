@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.programs import postgresql, redis_server
+from tests.support.programs import postgresql, redis
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    with redis_server() as url:
+    with redis() as server, server.started() as url:
         yield url
 
 

@@ -7,8 +7,8 @@ import asyncio
 import random
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ from stoker.gateway.stores.choice import open_ledger
 from stoker.gateway.stores.memory import MemoryLimiter
 from stoker.gateway.tenant import Tenant
 from stoker.gateway.usage import Usage
-from tests.support.programs import free_port, postgresql, redis_server
+from tests.support.programs import free_port, postgresql, redis
 from tests.support.tenants import ask, spend, spend_all, tenant
 
 BUDGET = 200_200
@@ -39,8 +39,11 @@ WALL = 1_700_000_000.0
 
 @pytest.fixture(params=["redis", "postgresql"])
 def section(request: pytest.FixtureRequest) -> StoreSection:
-    url = request.getfixturevalue(f"{request.param}_url")
-    return StoreSection(limits_url=url) if request.param == "redis" else StoreSection(url=url)
+    return section_of(request.getfixturevalue(f"{request.param}_url"))
+
+
+def section_of(url: str) -> StoreSection:
+    return StoreSection(limits_url=url) if url.startswith("redis") else StoreSection(url=url)
 
 
 @asynccontextmanager
@@ -213,50 +216,28 @@ async def test_budgets_that_redis_cannot_count_are_refused(redis_url: str, tmp_p
         await open_ledger(StoreSection(limits_url=redis_url), [huge], tmp_path, ManualClock())
 
 
-@contextmanager
-def restartable(
-    kind: str,
-) -> Iterator[Callable[[], AbstractContextManager[StoreSection]]]:
-    """Gives a way to start the same server again and again."""
-    port = free_port()
-
-    @contextmanager
-    def redis() -> Iterator[StoreSection]:
-        with redis_server(port) as url:
-            yield StoreSection(limits_url=url)
-
-    if kind == "redis":
-        yield redis
-        return
-    with postgresql() as cluster:
-
-        @contextmanager
-        def database() -> Iterator[StoreSection]:
-            with cluster.started() as url:
-                yield StoreSection(url=url)
-
-        yield database
-
-
 @pytest.mark.parametrize("kind", ["redis", "postgresql"])
 async def test_without_the_store_all_are_refused_until_it_is_back(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What ended meanwhile is settled then: the tenant may run one request at a time."""
     monkeypatch.setattr(remote, "RETRY_SECONDS", 0.02)
     monkeypatch.setattr(remote, "AWAY_SECONDS", 0.0)
-    limited = tenant(budget=1000)
-    with restartable(kind) as start:
-        with start() as section:
-            ledger = await open_ledger(section, [], tmp_path, ManualClock(wall=WALL))
+    limited = tenant(budget=1000, concurrency=1)
+    with redis() if kind == "redis" else postgresql() as server:
+        with server.started() as url:
+            ledger = await open_ledger(section_of(url), [], tmp_path, ManualClock(wall=WALL))
             running = await ledger.reserve(ask(limited, 100))
         for _ in range(3):
             with pytest.raises(StorageUnavailable):
                 await ledger.reserve(ask(limited, 100))
         await ledger.settle(running, Usage(input_tokens=100, output_tokens=1), "stop")
-        with start():
+        with server.started():
+            wanted = ask(limited, 1, output=1000)
             async with asyncio.timeout(20):
-                while isinstance(await _outcome_of(ledger, ask(tenant("other"))), StokerError):
+                while isinstance(found := await _outcome_of(ledger, wanted), StokerError):
                     await asyncio.sleep(0.02)
+            assert found.output_tokens == 1000 - 101 - 1
             await ledger.close()
 
 
