@@ -18,6 +18,7 @@ COMMANDS = {
     "chat": "Talk to a model in the terminal.",
     "config": "Check a configuration file, or explain its keys.",
     "doctor": "Show this machine, the kernels chosen, and the effective configuration.",
+    "edge": "Write the configuration of a proxy in front.",
     "keys": "Make keys for clients.",
     "models": "List the models that can be had by name.",
     "pull": "Fetch a model's weights.",
