@@ -114,7 +114,7 @@ def balance() -> str:
     decision = report["decision"]
     pick, worst, name = (decision[kind] for kind in ("pick_us", "worst_us", "name_us"))
     cost = (
-        f"\nA decision among {decision['replicas']} replicas for a prompt of "
+        f"\nIn processor time, a decision among {decision['replicas']} replicas for a prompt of "
         f"{decision['blocks']:,} blocks (220 kB of text) takes {pick['p50']:.0f} µs, p99 "
         f"{pick['p99']:.0f} µs, where ten hold some of it; where all do, {worst['p50']:.0f} and "
         f"{worst['p99']:.0f} µs. Naming the blocks before it takes {name['p50'] / 1000:.1f} ms. "
@@ -155,6 +155,23 @@ def _missed_and_paid(found: dict) -> str:
     return f"{found['missed_percent']:.1f} %, {found['mean_replicas']:.1f}{asleep}"
 
 
+def balance_live() -> str:
+    report = json.loads((RESULTS / "balance_live.json").read_text())
+    heads = ["policy", "prompt tokens cached", "first token, mean", "p99", "requests a second"]
+    rows = [
+        [policy.replace("_", " "), f"{100 * one['cached_share']:.0f} %",
+         f"{1000 * one['first_token_mean']:.0f} ms", f"{1000 * one['first_token_p99']:.0f} ms",
+         f"{one['requests_per_second']:.1f}"]
+        for policy, one in report["policies"].items()
+    ]  # fmt: skip
+    note = (
+        f"{report['replicas']} replicas, {report['clients']} clients with conversations of "
+        f"{report['turns']} turns, median of {report['rounds']} rounds in turn. "
+        f"{machine(report)}.\n\n"
+    )
+    return note + table(heads, rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "peers": peers,
     "headline": headline,
@@ -163,6 +180,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "perplexity": perplexity,
     "balance": balance,
     "balance-by-rate": balance_by_rate,
+    "balance-live": balance_live,
     "autoscale": autoscale,
 }
 

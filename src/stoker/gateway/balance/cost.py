@@ -17,6 +17,8 @@ from stoker.gateway.balance.work import LEAST_WEIGHT, seconds_of_work
 CACHED_WORTH = 4.0
 """What a second of prefill that need not be done counts beside a second of this request's own
 waiting: those who come after wait less, too. Chosen with benchmarks/balance.py."""
+PATIENCE = 0.75
+"""Of the time a whole prompt takes: nobody waits longer than that for what is cached of it."""
 RECENT_WORTH = 0.03
 """What a second of work given lately counts."""
 SAME_RATE = 0.25
@@ -40,10 +42,10 @@ class _Offer(NamedTuple):
 class CostBalancer:
     """Implements Balancer.
 
-    Replicas where the first token comes up to `affinity_seconds` later than at the soonest are
-    compared by wait and, counted several times, by what they have not cached. Beginnings that more
-    than half of the replicas hold count as held by all, so that a new replica gets its share. A
-    share of requests, `exploration`, goes to the one of them that was not used for longest.
+    Replicas where the first token comes little later than at the soonest, by `affinity_seconds` at
+    most, are compared by wait and, counted several times, by what they have not cached. Beginnings
+    that more than half of the replicas hold count as held by all, so that a new replica gets its
+    share. A share of requests, `exploration`, goes to the one of them not used for longest.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class CostBalancer:
         self, request: BalanceRequest, replicas: Sequence[ReplicaView], now: float
     ) -> ReplicaView:
         offers = self._offers(request, replicas)
-        latest = min(offer.first_token for offer in offers) + self._affinity_seconds
+        soonest = min(offers, key=lambda offer: offer.first_token)
+        whole = request.num_prompt_tokens / soonest.replica.prefill_rate
+        latest = soonest.first_token + min(self._affinity_seconds, PATIENCE * whole)
         near = [offer for offer in offers if offer.first_token <= latest]
         if len(near) > 1 and self._random() < self._exploration:
             chosen = min(near, key=lambda offer: offer.replica.last_used)

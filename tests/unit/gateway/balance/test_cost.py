@@ -50,6 +50,16 @@ def test_the_first_token_comes_at_most_so_much_later() -> None:
     assert picked((0, 7100), {"r1": 50}, seconds=3.0) == "r1"
 
 
+def test_little_is_not_worth_a_long_wait() -> None:
+    """1 s of prefill: nobody waits 0.8 s longer for what is cached of it."""
+    index = PrefixIndex(1000)
+    index.stored("r1", b"", DIGESTS[:10])
+    request = BalanceRequest(num_prompt_tokens=1000, block_size=BLOCK, digests=DIGESTS[:10])
+    for queued, name in ((1700, "r1"), (1800, "r0")):
+        chooser = CostBalancer(index, never)
+        assert chooser.pick(request, fleet(0, queued), 0.0).replica_id == name
+
+
 def test_what_most_hold_draws_nobody() -> None:
     """Five of eight hold a system prompt. The others are as good, for they need it only once."""
     held = {f"r{number}": 50 for number in range(5)}
@@ -84,7 +94,7 @@ def test_long_prompts_count_for_more_than_short_ones() -> None:
 
 def test_exploration_takes_the_longest_unused_of_those_that_are_near() -> None:
     index = PrefixIndex(1000)
-    index.stored("r0", b"", DIGESTS)
+    index.stored("r0", b"", DIGESTS[:5])
     draws = iter([0.005] * 3)
     chooser = CostBalancer(index, lambda: next(draws))
     request = BalanceRequest(num_prompt_tokens=1000, block_size=BLOCK, digests=DIGESTS[:10])
