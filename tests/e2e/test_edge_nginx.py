@@ -78,16 +78,18 @@ async def test_every_event_passes_as_it_comes(server: RunningServer, tmp_path: P
     """The engine is held: what has been computed must arrive though nothing follows."""
     with nginx(server, tmp_path) as url:
         server.call(server.backend.hold)
-        server.call(lambda: server.backend.let_step(1))
+        server.call(lambda: server.backend.let_step(2))
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                session.post(f"{url}/v1/completions", json=BODY | {"stream": True}) as response,
+                session.post(
+                    f"{url}/v1/completions", json=BODY | {"stream": True, "max_tokens": 64}
+                ) as response,
             ):
                 for _ in range(3):
                     async with asyncio.timeout(10):
                         line = await response.content.readuntil(b"\n\n")
-                    server.call(lambda: server.backend.let_step(1))
+                    server.call(lambda: server.backend.let_step(2))
                     assert json.loads(line.removeprefix(b"data: "))["object"] == "text_completion"
         finally:
             server.call(server.backend.release)
