@@ -89,7 +89,7 @@ def test_weights_that_would_not_shrink_are_one_line(
     assert shown.count("\n") == 1
 
 
-@pytest.mark.parametrize("given", [["--quantize", "q8_0"], ["--threads", "2"], ["tiny"]])
+@pytest.mark.parametrize("given", [["--quantize", "q8_0"], ["--threads", "2"]])
 def test_what_only_a_local_model_takes_is_refused_beside_url(
     given: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
