@@ -25,6 +25,7 @@
     │   └── Loading                  the model is still loading                      503
     ├── ServingError                 accepted, then failed                           5xx
     │   ├── ReplicaLost              the engine died and could not be resumed        502
+    │   ├── BackendFailed            a server that is not ours failed or fell silent 502
     │   ├── DeadlineExceeded         no time left                                    504
     │   ├── NumericalError           the model produced NaN or infinity              500
     │   └── InternalError            a defect of ours                                500
@@ -201,6 +202,12 @@ class ServingError(StokerError):
 class ReplicaLost(ServingError):
     status = 502
     code = "replica_lost"
+    retry = True
+
+
+class BackendFailed(ServingError):
+    status = 502
+    code = "backend_failed"
     retry = True
 
 

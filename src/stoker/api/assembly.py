@@ -34,6 +34,7 @@ from stoker.gateway.line import ModelLine
 from stoker.gateway.pool import ReplicaPool
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, RouteTable, Target, merged
 from stoker.gateway.turnstile import Turnstile
+from stoker.gateway.upstream.forwarder import Forwarder
 from stoker.gateway.usage import Price
 from stoker.observe.metrics import Metrics
 from stoker.text.load import TextModel
@@ -78,6 +79,7 @@ def assemble(
         off_loop=off_loop,
         keyring=keyring,
         admission=admission,
+        forwarder=Forwarder(config.backends),
         created=now,
     )
     return Application(front, config.server, _table(front, config))

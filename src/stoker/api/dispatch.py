@@ -9,7 +9,7 @@ import msgspec
 from stoker.api.exchange import Exchange
 from stoker.api.front import Front
 from stoker.api.service import Service
-from stoker.errors import CapacityError, InvalidRequest, NoCapacity, StokerError
+from stoker.errors import CapacityError, InvalidRequest, StokerError, UnsupportedConstraint
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, Target
 
 Endpoint = Callable[[Exchange], Awaitable[None]]
@@ -25,28 +25,34 @@ class MaybeNamed(msgspec.Struct, frozen=True):
     model: str | None = None
 
 
-class Foreign:
-    """Where there are no backends but ours."""
+Foreign = Callable[[Exchange, ForeignTarget], Awaitable[None]]
 
-    async def __call__(self, exchange: Exchange, target: ForeignTarget) -> None:
-        raise NoCapacity("no foreign backend is configured")
+
+async def only_ours(exchange: Exchange, target: ForeignTarget) -> None:
+    """Where a foreign backend cannot answer."""
+    raise UnsupportedConstraint(
+        "this can be asked only of models on this server",
+        param="model",
+        hint="GET /v1/models lists them: they are owned by stoker.",
+    )
 
 
 class ByModel:
-    """Tries a route's targets in order. The next one is asked when one is full, not ready or
-    lost, as long as the client has been sent nothing."""
+    """Tries a route's targets in order, those that fail of late behind the others. The next one is
+    asked when one is full, not ready or lost, as long as the client has been sent nothing."""
 
     def __init__(
-        self, front: Front, own: Callable[[Service], Endpoint], foreign: Foreign | None = None
+        self, front: Front, own: Callable[[Service], Endpoint], foreign: Foreign = only_ours
     ) -> None:
         self._front = front
         self._own = {name: own(service) for name, service in front.services.items()}
-        self._foreign = foreign or Foreign()
+        self._foreign = foreign
 
     async def __call__(self, exchange: Exchange) -> None:
         self._front.check_accepting()
         route = await self._route(exchange)
-        for target in route.targets[:-1]:
+        *targets, last = self._front.forwarder.order(route.targets)
+        for target in targets:
             try:
                 await self._answer(exchange, target)
             except StokerError as error:
@@ -54,7 +60,7 @@ class ByModel:
                     raise
             else:
                 return
-        await self._answer(exchange, route.targets[-1])
+        await self._answer(exchange, last)
 
     async def _route(self, exchange: Exchange) -> Route:
         named = await self._front.off_loop.read(exchange, Named)

@@ -20,6 +20,7 @@ SENTENCES = {
     "draining": "The server is shutting down.",
     "loading": "The model is still loading.",
     "replica_lost": "The engine serving this request was lost.",
+    "backend_failed": "A server that this one relies on failed to answer.",
     "deadline_exceeded": "The time allowed for this request has passed.",
     "numerical_error": "The model produced a value that is not a number.",
     "internal": "The server failed to serve this request.",

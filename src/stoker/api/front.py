@@ -14,6 +14,7 @@ from stoker.errors import Draining
 from stoker.gateway.admission import Admission
 from stoker.gateway.identity import Keyring
 from stoker.gateway.routes import RouteTable
+from stoker.gateway.upstream.forwarder import Forwarder
 from stoker.observe.metrics import Metrics
 
 
@@ -28,6 +29,8 @@ class Front:
     metrics: Metrics
     off_loop: OffLoop
     admission: Admission
+    forwarder: Forwarder = field(default_factory=Forwarder)
+    """To servers that are not ours."""
     created: int
     """Unix seconds."""
     draining: bool = field(default=False, init=False)
@@ -50,6 +53,7 @@ class Front:
     async def close(self) -> None:
         """Ends every engine, and writes what was used. Safe to call twice."""
         self.off_loop.close()
+        await self.forwarder.close()
         await asyncio.gather(*(service.backend.close() for service in self.services.values()))
         await self.admission.ledger.close()
 
@@ -61,6 +65,7 @@ class Front:
 
 _NEAREST = (
     EngineState.READY,
+    EngineState.SLEEPING,
     EngineState.STUCK,
     EngineState.RESTARTING,
     EngineState.LOADING,

@@ -37,6 +37,8 @@ class Reloading:
             await self._limit(config, keyring)
         front.keyring = keyring
         front.routes = route_table(config, list(front.services))
+        if reload.of("backends"):
+            await front.forwarder.configure(config.backends)
         for entry in served.models(config):
             service = front.services[entry.name]
             service.price = price_of(entry)

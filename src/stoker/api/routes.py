@@ -12,6 +12,7 @@ from stoker.api.asgi import Receive, Scope, Send
 from stoker.api.dispatch import ByModel, ByModelOrOnly, Endpoint
 from stoker.api.errors import JSON
 from stoker.api.exchange import Exchange
+from stoker.api.foreign import ForeignAnswers
 from stoker.api.front import Front
 from stoker.api.health import Health, Live, Progressing, ProgressReport, Ready
 from stoker.api.openai.chat import ChatCompletions
@@ -30,6 +31,7 @@ from stoker.api.openai.tokenize import (
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
 from stoker.errors import MethodNotAllowed, RouteNotFound
+from stoker.gateway.upstream.question import Surface
 from stoker.observe.metrics import CONTENT_TYPE
 
 
@@ -41,11 +43,13 @@ def operations(front: Front) -> list[Operation]:
     return [
         Operation(
             "POST", "/v1/chat/completions", "Answer a conversation",
-            ByModel(front, ChatCompletions), ChatRequest, ChatCompletion,
+            ByModel(front, ChatCompletions, ForeignAnswers(front, Surface.CHAT)),
+            ChatRequest, ChatCompletion,
         ),
         Operation(
             "POST", "/v1/completions", "Continue a text",
-            ByModel(front, Completions), CompletionRequest, Completion,
+            ByModel(front, Completions, ForeignAnswers(front, Surface.COMPLETIONS)),
+            CompletionRequest, Completion,
         ),
         Operation("GET", "/v1/models", "List the models", ListModels(front), None, ModelList),
         Operation(

@@ -25,6 +25,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     principal: Principal
     model: str
+    backend: str = ""
+    """Who is to answer; empty: we do."""
     price: Price = Price()
     input_tokens: int
     output_tokens: int
@@ -39,6 +41,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
             tenant=self.principal.tenant,
             key_id=self.principal.key_id,
             model=self.model,
+            backend=self.backend,
             price=self.price,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,

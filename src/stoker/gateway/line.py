@@ -3,6 +3,8 @@ them."""
 
 from __future__ import annotations
 
+from types import TracebackType
+
 from stoker.core.clock import Clock
 from stoker.gateway.admission import Demand, Turn
 from stoker.gateway.entry import Entry
@@ -44,3 +46,28 @@ class ModelLine:
                 deadline=now + demand.seconds,
             )
         )
+
+
+class NoLine:
+    """Where nobody waits: other servers have lines of their own."""
+
+    def close(self) -> None:
+        return None
+
+    def turn(self, demand: Demand) -> Turn:
+        return _NoTurn()
+
+
+class _NoTurn:
+    usage: Usage | None = None
+
+    async def __aenter__(self) -> Turn:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None

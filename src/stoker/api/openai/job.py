@@ -12,6 +12,7 @@ from stoker.api.generation import Choice
 from stoker.api.openai.fields import SamplingFields, refuse_unsupported
 from stoker.api.openai.sampling import Vocabulary, with_seed_of
 from stoker.api.service import Service
+from stoker.config.schema import LimitsSection
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
@@ -34,12 +35,18 @@ def vocabulary_of(service: Service) -> Vocabulary:
 
 
 def seconds_left(exchange: Exchange, service: Service) -> float:
-    """The server's limit or the client's own, whichever is less, minus what has passed."""
-    seconds = service.limits.request_seconds
+    """See `time_left`."""
+    return time_left(exchange, service.limits, service.clock.monotonic())
+
+
+def time_left(exchange: Exchange, limits: LimitsSection, now: float) -> float:
+    """The server's limit or the client's own, whichever is less, minus what has passed. Raises
+    DeadlineExceeded when nothing is left."""
+    seconds = limits.request_seconds
     asked = exchange.header(TIMEOUT_HEADER)
     if asked is not None:
         seconds = min(seconds, _seconds(asked))
-    left = exchange.arrived + seconds - service.clock.monotonic()
+    left = exchange.arrived + seconds - now
     if left <= 0:
         raise DeadlineExceeded("no time left before the first token")
     return left

@@ -1,0 +1,1 @@
+"""The protocols that foreign servers speak, each turned from and into OpenAI's."""

@@ -1,0 +1,158 @@
+"""Sends a question to a foreign backend, once more where that is worth it, and brings the answer.
+
+Which backend comes next when one fails is the route's to say (api/dispatch.py): here is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from stoker.config.fleet_schema import BackendEntry
+from stoker.core.clock import Clock, SystemClock
+from stoker.errors import NoCapacity, RequestError, StokerError
+from stoker.gateway.routes import ForeignTarget, Target
+from stoker.gateway.upstream.aiohttp_transport import AiohttpTransport
+from stoker.gateway.upstream.attempt import Attempt
+from stoker.gateway.upstream.backend import ForeignBackend
+from stoker.gateway.upstream.breaker import Outcome
+from stoker.gateway.upstream.health import HealthProbes
+from stoker.gateway.upstream.outliers import Outliers
+from stoker.gateway.upstream.question import Question
+from stoker.gateway.upstream.retry_budget import RetryBudget
+from stoker.gateway.upstream.tally import Tally
+from stoker.gateway.upstream.transport import Transport
+from stoker.gateway.usage import Price
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 2
+MOST_PAUSE = 0.2
+"""Seconds before the second; drawn, so that requests that failed together do not return so."""
+
+
+class Forwarder:
+    def __init__(
+        self,
+        entries: Sequence[BackendEntry] = (),
+        clock: Clock | None = None,
+        make_transport: Callable[[BackendEntry], Transport] = AiohttpTransport,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Nothing is opened. Raises ConfigError."""
+        self._clock = clock or SystemClock()
+        self._make_transport = make_transport
+        self._chance = chance
+        self._budget = RetryBudget()
+        self._backends: dict[str, ForeignBackend] = {}
+        self._retired: list[ForeignBackend] = []
+        self._probes = HealthProbes(self._clock)
+        self._take(entries)
+
+    async def configure(self, entries: Sequence[BackendEntry]) -> None:
+        """Backends that are as they were keep what is known of them; the others end what they
+        have. Raises ConfigError, and then nothing has changed."""
+        before = self._backends
+        self._take(entries)
+        for name, backend in before.items():
+            if self._backends.get(name) is not backend:
+                self._retired.append(backend)
+                await backend.retire()
+        self._retired = [backend for backend in self._retired if backend.in_use]
+
+    async def close(self) -> None:
+        """Answers under way are broken off. Safe to call twice."""
+        await self._probes.close()
+        every = [*self._backends.values(), *self._retired]
+        await asyncio.gather(*(backend.transport.close() for backend in every))
+
+    def price(self, target: ForeignTarget) -> Price:
+        backend = self._backends.get(target.backend)
+        price = backend.entry.prices.get(target.model) if backend is not None else None
+        if price is None:
+            return Price()
+        return Price.per_million(price.input, price.cached_input, price.output)
+
+    def order(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """The same targets; backends that are not doing well give way to those behind them."""
+        now = self._clock.monotonic()
+        self._probes.watch(self._backends.values())
+        return sorted(targets, key=lambda target: self._gives_way(target, now))
+
+    @asynccontextmanager
+    async def forward(
+        self, target: ForeignTarget, question: Question, tally: Tally
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Entered once the first piece of an answer is there: whole events without the end marker,
+        or one JSON object. Left, the backend is told to stop. `tally` says what was used, at any
+        time. Raises RequestError, CapacityError or BackendFailed, now or between pieces; the end of
+        the pieces is the end of a whole answer."""
+        backend = self._backends.get(target.backend)
+        if backend is None:
+            raise NoCapacity("that backend is not configured any more")
+        self._budget.request(self._clock.monotonic())
+        async with AsyncExitStack() as stack:
+            yield await self._begun(stack, backend, target.model, question, tally)
+
+    async def _begun(
+        self,
+        stack: AsyncExitStack,
+        backend: ForeignBackend,
+        model: str,
+        question: Question,
+        tally: Tally,
+    ) -> AsyncIterator[bytes]:
+        letter = backend.dialect.letter(question, model)
+        for number in range(1, MOST_ATTEMPTS + 1):
+            attempt = Attempt(backend, letter, question, tally)
+            try:
+                pieces = await stack.enter_async_context(attempt.answer(self._clock))
+            except StokerError as error:
+                self._judge(backend, attempt)
+                _report(backend.name, error)
+                if not attempt.again or number == MOST_ATTEMPTS or not self._may_try_again():
+                    raise
+            else:
+                stack.callback(self._judge, backend, attempt)
+                return pieces
+            await asyncio.sleep(self._chance() * MOST_PAUSE)
+        raise NoCapacity("no attempt was made")
+
+    def _may_try_again(self) -> bool:
+        return self._budget.take(self._clock.monotonic())
+
+    def _judge(self, backend: ForeignBackend, attempt: Attempt) -> None:
+        if attempt.outcome is Outcome.UNKNOWN or self._backends.get(backend.name) is not backend:
+            return
+        now, failed = self._clock.monotonic(), attempt.outcome is Outcome.FAILED
+        seconds = self._outliers.ended(backend.name, now, failed=failed)
+        if seconds:
+            log.warning("backend '%s' fails much more than others", backend.name)
+            backend.standing.eject(now, seconds)
+
+    def _gives_way(self, target: Target, now: float) -> bool:
+        backend = self._backends.get(target.backend) if isinstance(target, ForeignTarget) else None
+        if backend is None:
+            return False
+        weight = backend.standing.weight(now)
+        return weight < 1.0 and self._chance() >= weight
+
+    def _take(self, entries: Sequence[BackendEntry]) -> None:
+        made = {entry.name: self._backend(entry) for entry in entries}
+        self._backends = made
+        self._outliers = Outliers(made)
+
+    def _backend(self, entry: BackendEntry) -> ForeignBackend:
+        known = self._backends.get(entry.name)
+        if known is not None and known.entry == entry:
+            return known
+        return ForeignBackend(entry, self._make_transport(entry))
+
+
+def _report(name: str, error: StokerError) -> None:
+    """What a server says about a request may repeat it, so that is not logged."""
+    if not isinstance(error, RequestError):
+        log.warning("backend '%s': %s", name, error.message)
