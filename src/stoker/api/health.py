@@ -50,7 +50,7 @@ class Ready:
 
     async def __call__(self, exchange: Exchange) -> None:
         state = self._front.state
-        ready = state is EngineState.READY
+        ready = state in (EngineState.READY, EngineState.SLEEPING)
         await exchange.respond_json(Health(state.value), status=200 if ready else 503)
 
 

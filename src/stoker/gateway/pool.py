@@ -44,6 +44,9 @@ class ReplicaPool:
         self._trial = Trial()
         self._final: EngineState | None = None
         self._told: Callable[[], None] = _nobody
+        self._wanted: Callable[[], None] | None = None
+        self._info: EngineInfo | None = None
+        """What a replica last said of itself; it holds while there is none."""
         placer.watch(self._notice)
 
     # --- replicas ---------------------------------------------------------------------------
@@ -55,6 +58,21 @@ class ReplicaPool:
     def watch(self, changed: Callable[[], None]) -> None:
         """`changed` is called whenever a replica came, went, or changed its state."""
         self._told = changed
+
+    def when_wanted(self, wanted: Callable[[], None]) -> None:
+        """From now on somebody brings up replicas as they are needed: while there is none, requests
+        wait, and `wanted` is called."""
+        self._wanted = wanted
+
+    def in_flight(self, replica_id: str) -> int:
+        """Requests at this replica."""
+        at = (replica.replica_id for replica in self._running.values() if replica is not None)
+        return sum(one == replica_id for one in at)
+
+    @property
+    def num_running(self) -> int:
+        """Requests that are here, at a replica or waiting for one."""
+        return len(self._running)
 
     async def scale(self, count: int, grace: float) -> None:
         """Starts replicas, or drains the ones with the least to do, until there are `count`."""
@@ -80,6 +98,7 @@ class ReplicaPool:
                 self._accounts[replica.replica_id] = account
                 if isinstance(replica.backend, BlockSource):
                     replica.backend.listen(self._balancing.listener(replica.replica_id))
+        self._info = self.replica_info
         self._wake()
 
     def _wake(self) -> None:
@@ -92,8 +111,9 @@ class ReplicaPool:
 
     @property
     def info(self) -> EngineInfo:
-        """What any replica can do; together they hold as many requests as all do."""
-        infos = [info for info in map(_info, self._placer.replicas) if info is not None]
+        """What any replica can do; together they hold as many requests as all that are awake do, or
+        as one while there is none."""
+        infos = self._infos()
         if not infos:
             raise errors.Loading("the model is loading", retry_after=1.0)
         least = min(infos, key=lambda info: info.max_context)
@@ -107,10 +127,22 @@ class ReplicaPool:
         )
 
     @property
+    def replica_info(self) -> EngineInfo | None:
+        """What one replica can do, once one has loaded."""
+        return min(self._infos(), key=lambda info: info.max_context, default=None)
+
+    def _infos(self) -> list[EngineInfo]:
+        awake = [one for one in self._placer.replicas if one.state is not ReplicaState.SLEEPING]
+        found = [info for info in map(_info, awake) if info is not None]
+        return found if found or self._info is None else [self._info]
+
+    @property
     def state(self) -> EngineState:
         if self._final is not None:
             return self._final
         states = {replica.state for replica in self._placer.replicas}
+        if self._wanted is not None and self._info is not None and not states & _AT_WORK:
+            return EngineState.SLEEPING
         return next((_STATES[state] for state in _STATES if state in states), EngineState.LOADING)
 
     @property
@@ -230,7 +262,10 @@ class ReplicaPool:
             async with asyncio.timeout(limit):
                 while not self._ready:
                     self._check_hope(request)
-                    await self._changed.wait()
+                    changed = self._changed
+                    if self._wanted is not None:
+                        self._wanted()
+                    await changed.wait()
         except TimeoutError:
             raise errors.DeadlineExceeded("no replica became ready in time") from None
         return self._ready
@@ -283,8 +318,9 @@ _STATES = {
     ReplicaState.READY: EngineState.READY,
     ReplicaState.UNWELL: EngineState.RESTARTING,
     ReplicaState.STARTING: EngineState.LOADING,
-    ReplicaState.SLEEPING: EngineState.READY,
+    ReplicaState.SLEEPING: EngineState.SLEEPING,
     ReplicaState.DRAINING: EngineState.DRAINING,
     ReplicaState.GONE: EngineState.STOPPED,
 }
 """Best first: the pool is as well as its best replica."""
+_AT_WORK = {ReplicaState.READY, ReplicaState.UNWELL}

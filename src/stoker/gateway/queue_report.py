@@ -38,3 +38,5 @@ class QueueReport(msgspec.Struct, frozen=True, kw_only=True):
     """Since the start, like `late`."""
     late: int
     """Requests whose time ran out while they waited."""
+    arrived_units: float
+    """Since the start, of all that came, the refused ones, too."""

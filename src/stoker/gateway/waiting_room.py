@@ -58,6 +58,7 @@ class WaitingRoom:
         """Requests in flight when there was not room for another; 0: there may be room."""
         self._refused = dict.fromkeys(Refusal, 0)
         self._late = 0
+        self._arrived_units = 0.0
 
     def __contains__(self, request_id: str) -> bool:
         """Whether it waits or is in flight."""
@@ -68,6 +69,7 @@ class WaitingRoom:
     def join(self, entry: Entry, now: float) -> None:
         """Raises Overloaded, with the time to come back after, rather than let it wait for longer
         than is allowed or than it has got. A request that need not wait is never refused."""
+        self._arrived_units += entry.units
         wait = self._wait(entry)
         refusal = None if wait == 0.0 else self._refusal(entry, wait, now)
         if refusal is not None:
@@ -143,6 +145,7 @@ class WaitingRoom:
             by_band=self._queue.waiting(),
             refused=dict(self._refused),
             late=self._late,
+            arrived_units=self._arrived_units,
         )
 
     # --- who may join -----------------------------------------------------------------------
