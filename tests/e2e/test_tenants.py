@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from aiohttp import ClientSession
 from stoker.gateway.identity import digest_of, new_key
 from tests.support.eventually import eventually
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tenant-with-budget"
 KEYS = {name: new_key(name) for name in ("rich", "poor", "slow")}
 CONFIG = """
 [server]
@@ -55,8 +58,15 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(config: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "stoker", "serve", "--config", str(config)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with serving(config) as url:
+        yield url
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[str]:
+    """In the folder of the configuration's file."""
+    command = [sys.executable, "-m", "stoker", "serve", "--port", "0", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=config.parent) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         yield line.split(" at ")[1].split(" ")[0]
@@ -114,3 +124,26 @@ async def test_what_was_used_is_on_the_bill(server: str, config: Path) -> None:
     found = {line["tenant"]: line for line in map(json.loads, shown.stdout.splitlines())}
     assert (found["poor"]["requests"], found["poor"]["cost"]) == (3, 0.0001)
     assert "sea" not in shown.stdout
+
+
+@pytest.mark.model
+async def test_the_example_does_what_its_page_says(tmp_path: Path) -> None:
+    """Its requests, by curl's arguments in the page, and its configuration."""
+    shutil.copy(EXAMPLE / "stoker.toml", tmp_path)
+    page = (EXAMPLE / "README.md").read_text()
+    bodies = re.findall(r"-d '(.*)'", page)
+    headers = [header.split(": ") for header in re.findall(r"-H '((?:auth|x-api).*)'", page)]
+    answers = []
+    with serving(tmp_path / "stoker.toml") as url:
+        async with ClientSession() as session:
+            for (name, key), body, times in zip(headers, bodies, (4, 3), strict=True):
+                for _ in range(times):
+                    sent = {name: key, "content-type": "application/json"}
+                    async with session.post(
+                        f"{url}/v1/completions", data=body, headers=sent
+                    ) as response:
+                        answers.append((response.status, await response.json()))
+    assert [status for status, _ in answers] == [200, 200, 200, 402, 200, 200, 429]
+    lengths = [answer["usage"]["completion_tokens"] for _, answer in answers[:3]]
+    assert lengths[:2] == [40, 40]
+    assert 0 < lengths[2] < 40

@@ -190,7 +190,8 @@ class StoreSection(Table, frozen=True, kw_only=True):
     """sqlite:///PATH or postgresql://HOST/DATABASE; empty: a file in the cache folder, once there
     are tenants."""
     limits_url: Address = ""
-    """redis://HOST: where several fronts share limits; empty: each has its own."""
+    """redis://HOST: where several fronts share limits; empty: they do so in PostgreSQL, and with
+    SQLite each has its own."""
 
 
 class EdgeSection(Table, frozen=True, kw_only=True):
