@@ -161,6 +161,7 @@ class Answer:
             input_tokens=job.num_prompt_tokens,
             output_tokens=sum(choice.request.sampling.max_tokens for choice in job.choices),
             seconds=job.seconds,
+            sequences=len(job.choices),
         )
 
 

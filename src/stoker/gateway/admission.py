@@ -33,6 +33,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """The most it may produce."""
     seconds: float
     """It may still take."""
+    sequences: int = 1
+    """Answers it asks for."""
 
     @property
     def ask(self) -> Ask:

@@ -30,7 +30,7 @@ class Lane:
         self.units = 0.0
         """Of what waits."""
         self.taken = 0
-        """Requests taken and not ended."""
+        """Places of requests taken and not ended."""
 
 
 class BandQueue:
@@ -79,9 +79,7 @@ class BandQueue:
         """It stops waiting and is charged what it is expected to need; `ended` is to follow."""
         lane = self._served = self._lanes[entry.tenant]
         self._withdraw(entry, lane)
-        lane.taken += 1
-        self._taken += 1
-        self._taken_by_waiting += bool(lane.waiting)
+        self._hold(lane, entry.sequences)
         self.charge(entry, entry.units)
 
     def remove(self, entry: Entry) -> None:
@@ -99,9 +97,7 @@ class BandQueue:
 
     def ended(self, entry: Entry) -> None:
         lane = self._lanes[entry.tenant]
-        lane.taken -= 1
-        self._taken -= 1
-        self._taken_by_waiting -= bool(lane.waiting)
+        self._hold(lane, -entry.sequences)
         self._forget(entry.tenant, lane)
 
     def ahead(self, entry: Entry) -> float:
@@ -119,8 +115,8 @@ class BandQueue:
         return entry.weight / (self._weights - already + entry.weight)
 
     def content(self, entry: Entry) -> int:
-        """How many requests are in flight for other tenants that have nothing waiting. They will
-        hardly want more than that, nor less, so it is not for those that wait."""
+        """How many places other tenants hold that have nothing waiting. They will hardly want
+        more than those, nor fewer, so they are not for those that wait."""
         lane = self._lanes.get(entry.tenant)
         own = lane.taken if lane is not None and not lane.waiting else 0
         return self._taken - self._taken_by_waiting - own
@@ -131,6 +127,12 @@ class BandQueue:
 
     def _level(self) -> float:
         return self._order.least() if self._order else self._served.counter
+
+    def _hold(self, lane: Lane, places: int) -> None:
+        lane.taken += places
+        self._taken += places
+        if lane.waiting:
+            self._taken_by_waiting += places
 
     def _withdraw(self, entry: Entry, lane: Lane) -> None:
         lane.waiting.remove(entry.request_id)

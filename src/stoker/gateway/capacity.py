@@ -15,7 +15,7 @@ LOOK_AHEAD = 0.125
 
 class Capacity(msgspec.Struct, frozen=True):
     turns: int
-    """Requests."""
+    """Sequences; most requests are one."""
     tokens: int = sys.maxsize
     """Prompt and expected new tokens of all of them together: a prompt of 8,000 is not one unit."""
 

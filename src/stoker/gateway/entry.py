@@ -34,6 +34,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     band: Band = Band.STANDARD
     expected: Usage
     """All of the prompt, how much of it is probably cached, and the new tokens there may be."""
+    sequences: int = 1
+    """Places it takes: a request for several answers is computed as several."""
     price_ratio: float = 1.0
     """How much dearer its model's tokens are than those of the others in the same line."""
     arrival: float

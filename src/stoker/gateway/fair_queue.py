@@ -107,7 +107,7 @@ class FairQueue:
         return (own + min(higher, aged)) * (1 + lower * AGEING_SHARE)
 
     def content(self, entry: Entry) -> int:
-        """Requests in flight whose places will hardly come to a new request or those before it."""
+        """Places in use that will hardly come to a new request or to those before it."""
         return sum(
             queue.content(entry) for band, queue in self._bands.items() if band <= entry.band
         )

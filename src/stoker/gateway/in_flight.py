@@ -28,6 +28,8 @@ class InFlight:
     def __init__(self, drain: DrainRate) -> None:
         self._drain = drain
         self._turns: dict[str, _Turn] = {}
+        self.places = 0
+        """Sequences of all requests together."""
         self.tokens = 0
 
     def __len__(self) -> int:
@@ -41,12 +43,16 @@ class InFlight:
 
     def fits(self, entry: Entry, capacity: Capacity) -> bool:
         """One that is larger than the whole capacity fits when it is alone."""
-        if len(self._turns) >= capacity.turns:
-            return False
-        return not self._turns or self.tokens + entry.tokens <= capacity.tokens
+        if not self._turns:
+            return capacity.turns > 0
+        return (
+            self.places + entry.sequences <= capacity.turns
+            and self.tokens + entry.tokens <= capacity.tokens
+        )
 
     def start(self, entry: Entry, now: float) -> None:
         self._turns[entry.request_id] = _Turn(entry, now)
+        self.places += entry.sequences
         self.tokens += entry.tokens
 
     def used(self, request_id: str, usage: Usage, now: float, turns: int) -> float:
@@ -68,6 +74,7 @@ class InFlight:
         turn = self._turns[request_id]
         actual = turn.charged if usage is None else turn.actual(usage)
         self._worked(turn, max(turn.entry.units, actual), now, turns)
+        self.places -= turn.entry.sequences
         self.tokens -= turn.entry.tokens
         del self._turns[request_id]
         self._drain.ended(now - turn.begun, turns)
@@ -75,6 +82,6 @@ class InFlight:
 
     def _worked(self, turn: _Turn, done: float, now: float, turns: int) -> None:
         units, seconds = max(done - turn.done, 0.0), now - turn.reported
-        self._drain.worked(units, seconds, len(self._turns), turns)
+        self._drain.worked(units, seconds * turn.entry.sequences, self.places, turns)
         turn.done = max(turn.done, done)
         turn.reported = now

@@ -42,6 +42,7 @@ class ModelLine:
                 weight=tenant.weight,
                 band=tenant.band,
                 expected=expected,
+                sequences=demand.sequences,
                 arrival=now,
                 deadline=now + demand.seconds,
             )

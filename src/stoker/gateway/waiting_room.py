@@ -55,7 +55,7 @@ class WaitingRoom:
         self._turns = 1
         """That the pool had when it last had any."""
         self._full_at = 0
-        """Requests in flight when there was not room for another; 0: there may be room."""
+        """Places in use when there was not room for another; 0: there may be room."""
         self._refused = dict.fromkeys(Refusal, 0)
         self._late = 0
         self._arrived_units = 0.0
@@ -99,7 +99,7 @@ class WaitingRoom:
         if entry is None:
             return None
         if not self._in_flight.fits(entry, self._capacity()):
-            self._full_at = len(self._in_flight)
+            self._full_at = self._in_flight.places
             return None
         self._queue.take(entry)
         self._in_flight.start(entry, now)
@@ -185,7 +185,7 @@ class WaitingRoom:
         return self._standing.shed_share(rank)
 
     def _full_turns(self) -> int:
-        """Requests in flight while there is not room for another: fewer than there are turns when
+        """Places in use while there is not room for another: fewer than there are turns when
         memory is what there is no more of. While there is no replica, as when there were."""
         self._turns = self._capacity().turns or self._turns
         return min(self._full_at or self._turns, self._turns)

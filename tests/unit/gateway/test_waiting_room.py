@@ -42,6 +42,7 @@ class Room:
         seconds: float = math.inf,
         band: Band = Band.STANDARD,
         expected: Usage = USAGE,
+        sequences: int = 1,
     ) -> str:
         self.count += 1
         entry = Entry(
@@ -49,6 +50,7 @@ class Room:
             tenant=tenant,
             band=band,
             expected=expected,
+            sequences=sequences,
             arrival=self.now,
             deadline=self.now + seconds,
         )
@@ -167,6 +169,16 @@ def test_a_turn_is_not_a_unit_where_memory_is_short() -> None:
     assert room.start() == [second]
     room.step()
     assert room.start() == [third]
+
+
+def test_a_request_for_several_answers_takes_several_places() -> None:
+    room = Room()
+    three, two, one = (room.join(sequences=count) for count in (3, 2, 1))
+    assert room.start() == [three]
+    room.step()
+    assert room.start() == [two, one]
+    room.step()
+    assert room.join(sequences=9) in room.start()
 
 
 def test_what_is_larger_than_everything_runs_alone() -> None:
