@@ -1,4 +1,4 @@
-"""Replicas are killed and stopped under load; no stream fails, and no token is wrong (F01, F03)."""
+"""Replicas are killed under load, told to go, or full; no stream fails, and no token is wrong."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from msgspec.structs import replace
 from stoker.config.fleet_schema import BalanceSection
 from stoker.core.clock import SystemClock
 from stoker.core.output import FinishReason
-from stoker.errors import Loading, NoCapacity, ReplicaLost
+from stoker.engine.interface import EngineState
+from stoker.errors import DeadlineExceeded, Draining, Loading, NoCapacity, Overloaded, ReplicaLost
 from stoker.executor.fake import FakeOptions
 from stoker.fleet.interface import ReplicaSpec
 from stoker.fleet.local import LocalPlacer
 from stoker.gateway.balancing import Balancing
 from stoker.gateway.pool import ReplicaPool
-from tests.support.engine_streams import SLOW, Running, request, until, wanted
+from tests.support.engine_streams import DEADLINE, SLOW, Running, request, until, wanted
 from tests.support.pools import running_pool
 
 
@@ -76,16 +77,94 @@ async def test_a_request_that_kills_whatever_computes_it_takes_no_other_with_it(
             assert stream.tokens == wanted(stream.asked)
 
 
+async def test_what_was_taken_waits_for_room_when_the_others_are_full() -> None:
+    small = replace(SLOW, max_running=4, max_waiting=4)
+    async with running_pool(2, small) as running:
+        streams = [Running(running.pool, request(f"f{number:02}", 60)) for number in range(16)]
+        await until(lambda: sum(one.backend.load.num_running for one in running.replicas) == 8)
+        await until(lambda: sum(one.backend.load.num_waiting for one in running.replicas) == 8)
+        with pytest.raises(Overloaded):
+            await anext(running.pool.submit(request("one too many")))
+        running.kill(0)
+        for stream in streams:
+            await stream.ended()
+            assert stream.tokens == wanted(stream.asked)
+
+
+async def test_a_replica_that_is_told_to_go_hands_its_streams_on() -> None:
+    async with running_pool(2) as running:
+        streams = [Running(running.pool, request(f"i{number}", 150)) for number in range(6)]
+        for stream in streams:
+            await stream.has(3)
+        await running.pool.scale(1, grace=0.0)
+        for stream in streams:
+            await stream.ended()
+            assert stream.tokens == wanted(stream.asked)
+
+
+async def test_a_replica_lost_while_draining_costs_no_stream() -> None:
+    async with running_pool(2) as running:
+        streams = [Running(running.pool, request(f"d{number}", 150)) for number in range(6)]
+        for stream in streams:
+            await stream.has(3)
+        draining = asyncio.create_task(running.pool.drain(DEADLINE))
+        await until(lambda: running.pool.state is EngineState.DRAINING)
+        with pytest.raises(Draining):
+            await anext(running.pool.submit(request("late")))
+        running.kill(0)
+        await draining
+        for stream in streams:
+            await stream.ended()
+            assert stream.tokens == wanted(stream.asked)
+
+
+async def test_what_outlasts_a_drain_ends_with_its_code_wherever_it_is() -> None:
+    async with running_pool(1) as running:
+        running_one = Running(running.pool, request("long", 3000))
+        await running_one.has(1)
+        await running.pool.drain(0.0)
+        await running_one.ended()
+        assert running_one.finish.error_code == Draining.code
+    async with running_pool(1) as running:
+        waiting = Running(running.pool, request("long", 3000))
+        await waiting.has(1)
+        running.kill(0)
+        await until(lambda: running.ready() == 0)
+        await running.pool.drain(0.0)
+        await waiting.ended()
+        assert waiting.finish.error_code == Draining.code
+
+
+async def test_a_deadline_holds_while_no_replica_is_there() -> None:
+    slow = replace(SLOW, fake=FakeOptions(step_seconds=0.005, load_seconds=1.0))
+    async with running_pool(1, slow) as running:
+        stream = Running(running.pool, request("late", 2000, timeout=0.5))
+        await stream.has(1)
+        running.kill(0)
+        await stream.ended()
+        assert stream.finish.error_code == DeadlineExceeded.code
+        with pytest.raises(DeadlineExceeded):
+            await anext(running.pool.submit(request("never begun", timeout=0.02)))
+
+
+async def test_a_request_wakes_a_pool_that_sleeps() -> None:
+    async with running_pool(1) as running:
+        await running.replicas[0].sleep()
+        stream = Running(running.pool, request("wake", 5))
+        await stream.ended()
+        assert stream.tokens == wanted(stream.asked)
+
+
 async def test_load_is_held_until_the_stream_ends_and_then_given_back() -> None:
     async with running_pool(2) as running:
         streams = [Running(running.pool, request(f"l{number}", 50)) for number in range(4)]
         for stream in streams:
             await stream.has(1)
-        views = [account.view for account in running.pool._accounts.values()]
+        views = [account.view(0.0) for account in running.pool._replicas._accounts.values()]
         assert [view.in_flight for view in views] == [2, 2]
         for stream in streams:
             await stream.ended()
-        views = [account.view for account in running.pool._accounts.values()]
+        views = [account.view(0.0) for account in running.pool._replicas._accounts.values()]
         assert [(v.in_flight, v.queued_prefill_tokens, v.active_decode_tokens) for v in views] == [
             (0, 0, 0)
         ] * 2

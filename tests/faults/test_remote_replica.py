@@ -165,7 +165,7 @@ async def test_a_silent_replica_loses_its_streams_and_gets_work_again_when_it_is
             await stream.ended()
             assert stream.tokens == wanted(stream)
         proxies[0].toxic.swallow = False
-        await until(lambda: len(pool._ready) == 2)
+        await until(lambda: len(pool._replicas.taking(())) == 2)
 
 
 async def test_a_client_that_leaves_ends_the_work_over_there(replica: RunningServer) -> None:

@@ -6,6 +6,8 @@ let go early are how balancers overload a replica (sglang #9484). Pure: times ar
 
 from __future__ import annotations
 
+import math
+
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.gateway.balance.interface import ReplicaView
@@ -13,6 +15,9 @@ from stoker.gateway.balance.measured_rate import MeasuredRate, ReplicaRate
 
 FIRST_PREFILL_RATE = 1000.0
 FIRST_DECODE_RATE = 100.0
+LEAST_SHARE = 0.25
+RAMP_SECONDS = 5.0
+"""One that came back has nothing cached and cold memory: its share grows for so long."""
 
 
 class Dispatched:
@@ -46,6 +51,10 @@ class Dispatched:
         account.came(came)
         self._last = now
 
+    def ended(self) -> None:
+        """Whatever it still counted for is given back."""
+        self._account.ended(self)
+
 
 class PoolRates:
     """How fast the replicas of a pool are, taken together."""
@@ -64,9 +73,17 @@ class ReplicaAccount:
         self._decode_tokens = 0
         self._in_flight = 0
         self._last_used = 0.0
+        self._back_since = -math.inf
 
     @property
-    def view(self) -> ReplicaView:
+    def in_flight(self) -> int:
+        return self._in_flight
+
+    def came_back(self, now: float) -> None:
+        """It was lost or silent, and is ready again."""
+        self._back_since = now
+
+    def view(self, now: float) -> ReplicaView:
         return ReplicaView(
             replica_id=self._replica_id,
             prefill_rate=self._prefill_rate.per_second,
@@ -75,6 +92,7 @@ class ReplicaAccount:
             active_decode_tokens=self._decode_tokens,
             in_flight=self._in_flight,
             last_used=self._last_used,
+            weight=min(1.0, LEAST_SHARE + (now - self._back_since) / RAMP_SECONDS),
         )
 
     def dispatched(

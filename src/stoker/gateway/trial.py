@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from stoker.core.output import TokenDelta
 from stoker.engine.continuation import Continuation
 
 
-class Hearing:
-    """Ends with the first token: a request that got one did not kill its replica."""
-
-    def __init__(self, lock: asyncio.Lock | None) -> None:
-        self._lock = lock
-
-    def passed(self, delta: TokenDelta) -> None:
-        if delta.token_ids:
-            self.end()
-
-    def end(self) -> None:
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
-
-
 class Trial:
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
+    """Of the requests that replicas died of, perhaps, one is computed until it gets a token or
+    ends; whoever gets a token did not kill its replica."""
 
-    @asynccontextmanager
-    async def held(self, continuation: Continuation) -> AsyncIterator[Hearing]:
-        """Suspects wait for each other here, everybody else passes."""
+    def __init__(self) -> None:
+        self._tried: Continuation | None = None
+
+    def admits(self, continuation: Continuation) -> bool:
+        """Whether it may be computed now. A suspect is on trial from then on."""
         if not continuation.suspect:
-            yield Hearing(None)
-            return
-        await self._lock.acquire()
-        hearing = Hearing(self._lock)
-        try:
-            yield hearing
-        finally:
-            hearing.end()
+            return True
+        if self._tried is None:
+            self._tried = continuation
+        return self._tried is continuation
+
+    def over(self, continuation: Continuation) -> bool:
+        """It got a token or ended. Returns whether the next suspect may be tried."""
+        if self._tried is not continuation:
+            return False
+        self._tried = None
+        return True

@@ -24,7 +24,7 @@ def account() -> ReplicaAccount:
 def test_what_is_cached_does_not_count() -> None:
     replica = account()
     replica.dispatched(REQUEST, 64, 20, now=5.0)
-    view = replica.view
+    view = replica.view(0.0)
     assert (view.queued_prefill_tokens, view.active_decode_tokens) == (36, 20)
     assert (view.in_flight, view.last_used) == (1, 5.0)
 
@@ -34,9 +34,9 @@ def test_a_prompt_counts_until_the_first_token_and_an_answer_as_far_as_it_is_to_
     entry = replica.dispatched(REQUEST, 0, 3, now=0.0)
     for count, left in ((1, 2), (1, 1), (2, 0), (1, 0)):
         entry.took(REQUEST, TokenDelta(NAME, (1,) * count), now=1.0)
-        assert replica.view.queued_prefill_tokens == 0
-        assert replica.view.active_decode_tokens == left
-        assert replica.view.in_flight == 1
+        assert replica.view(0.0).queued_prefill_tokens == 0
+        assert replica.view(0.0).active_decode_tokens == left
+        assert replica.view(0.0).in_flight == 1
     assert entry.num_output == 5
 
 
@@ -53,11 +53,11 @@ def test_all_that_was_counted_is_given_back(sent: list[tuple[int, int, list[int]
         entry = replica.dispatched(REQUEST, cached, expected, now=0.0)
         for number, count in enumerate(pieces):
             entry.took(REQUEST, TokenDelta(NAME, (1,) * count), now=float(number))
-        view = replica.view
+        view = replica.view(0.0)
         assert view.queued_prefill_tokens >= 0
         assert view.active_decode_tokens >= 0
         entries.append(entry)
     for entry in entries:
         replica.ended(entry)
-    view = replica.view
+    view = replica.view(0.0)
     assert (view.queued_prefill_tokens, view.active_decode_tokens, view.in_flight) == (0, 0, 0)
