@@ -26,6 +26,9 @@ ANSWER_SECONDS = 2.0
 EXACT = 2**53
 """Scripts count in doubles, which hold whole numbers up to here."""
 
+REMEMBERS = {"appendonly": "yes", "maxmemory-policy": "noeviction"}
+"""Without these, what was spent is forgotten at a restart, or when memory is short."""
+
 
 class RedisLimits:
     """Implements SharedLimits. `open` makes one."""
@@ -104,7 +107,7 @@ class RedisLimits:
 
 
 def _prefix(tenant: str) -> str:
-    """The braces keep all of a tenant's keys on one node of a cluster."""
+    """The braces keep a tenant's keys on one node where a proxy spreads keys over several."""
     return f"stoker:{{{tenant}}}:"
 
 
@@ -122,8 +125,9 @@ async def _answer(call: Any) -> Any:
 
 async def _warn_if_forgetful(redis: Any) -> None:
     try:
-        found = await redis.config_get("appendonly")
+        found = await redis.config_get(*REMEMBERS)
     except (RedisError, OSError):
         return  # a hosted one may not tell
-    if found.get("appendonly") == "no":
-        log.warning("the store of limits forgets budgets when it restarts: set appendonly yes")
+    for name, value in REMEMBERS.items():
+        if found.get(name) != value:
+            log.warning("the store of limits may forget what was spent: set %s %s", name, value)
