@@ -35,9 +35,9 @@ class Finish(msgspec.Struct, frozen=True):
     stop_token_id: TokenId | None = None
     error_code: str | None = None
     """`code` of a class in errors.py when the reason is ERROR."""
-    computing: bool = False
-    """With 'replica_lost': whether the sequence was part of the step in which its engine died, and
-    so may be why."""
+    deaths: int = 0
+    """With 'replica_lost': how many engines died, one after the other, in a step that this sequence
+    was part of, and so perhaps of it."""
 
 
 class TokenDelta(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+from stoker import errors
 from stoker.core.ids import TokenId
-from stoker.core.output import TokenDelta, TokenLogprobs
+from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 
 MAX_FRUITLESS = 3
@@ -41,6 +42,12 @@ class Continuation:
         return self._fruitless >= MAX_FRUITLESS
 
     @property
+    def lost(self) -> Finish:
+        """The ending of one that is given up."""
+        code = errors.ReplicaLost.code
+        return Finish(FinishReason.ERROR, error_code=code, deaths=self._fruitless)
+
+    @property
     def suspect(self) -> bool:
         return self._fruitless >= SUSPECT
 
@@ -53,9 +60,9 @@ class Continuation:
             self._fruitless = 0
         return delta
 
-    def died_computing(self) -> None:
-        """An engine died in a step that this request was part of."""
-        self._fruitless += 1
+    def died_computing(self, engines: int = 1) -> None:
+        """So many died, each in a step that this request was part of."""
+        self._fruitless += engines
 
     def request(self, now: float) -> Request:
         """As the next engine has to see it: tokens already delivered are part of it, and the time

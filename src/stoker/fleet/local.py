@@ -45,7 +45,7 @@ class LocalBackend(EngineClient):
         super()._refuse(request)
 
     def _bereaved(self, stream: Stream, computing: bool) -> None:
-        lost = Finish(FinishReason.ERROR, error_code=ReplicaLost.code, computing=computing)
+        lost = Finish(FinishReason.ERROR, error_code=ReplicaLost.code, deaths=int(computing))
         stream.push(TokenDelta(stream.request.request_id, finish=lost))
 
     def engine_ready(self, info: EngineInfo) -> None:

@@ -18,7 +18,7 @@ from stoker.fleet.replica_protocol import FRAMES, SUBMIT_PATH
 Result = TypeVar("Result")
 
 LOST = Finish(FinishReason.ERROR, error_code=errors.ReplicaLost.code)
-LOST_COMPUTING = msgspec.structs.replace(LOST, computing=True)
+LOST_COMPUTING = msgspec.structs.replace(LOST, deaths=1)
 """A request whose connection broke may be why the replica died."""
 MOST_BYTES = 64 * 1024
 """Of an answer that is no stream."""

@@ -98,8 +98,8 @@ class Journey:
 
     def _took(self, raw: TokenDelta, remaining: Request, entry: Dispatched) -> TokenDelta:
         """What of it is delivered. A loss is no ending: the request goes on elsewhere."""
-        if raw.finish is not None and raw.finish.computing:
-            self._continuation.died_computing()
+        if raw.finish is not None:
+            self._continuation.died_computing(raw.finish.deaths)
         delta = self._continuation.took(raw)
         entry.took(remaining, delta, self._clock.monotonic())
         if delta.token_ids:
@@ -152,7 +152,7 @@ class Journey:
         if self._verdict is not None:
             raise Ended(self._verdict)
         if self._continuation.hopeless:
-            raise Ended(LOST)
+            raise Ended(self._continuation.lost)
         if self._replicas.state is EngineState.STOPPED:
             raise errors.NoCapacity("no replica is left")
         if now >= self._latest:
