@@ -14,6 +14,8 @@ from stoker.errors import ConfigError
 
 STORES = ("sqlite", "postgresql")
 LIMIT_STORES = ("redis", "rediss", "valkey", "valkeys")
+STARTED_ELSEWHERE = ("remote", "kubernetes")
+"""Placers whose replicas are found by address."""
 QUESTIONS = ("/chat/completions", "/completions", "/messages", "/generate", "/embeddings")
 """Ends of paths that the dialect adds by itself."""
 
@@ -24,8 +26,8 @@ def check_models(config: Config) -> None:
         where = f"models[{number}]"
         _check_replicas(where, model)
         _check_placer(where, model)
-        if model.placer == "remote" and not config.edge.ticket_key_file:
-            raise _needs_ticket_key(f"{where}.placer", "remote")
+        if model.placer in STARTED_ELSEWHERE and not config.edge.ticket_key_file:
+            raise _needs_ticket_key(f"{where}.placer", model.placer)
     if config.server.replica and not config.edge.ticket_key_file:
         raise _needs_ticket_key("server.replica", "true")
     if config.edge.mode == "direct" and not config.edge.ticket_key_file:
@@ -59,13 +61,13 @@ def _check_replicas(where: str, model: ModelEntry) -> None:
 
 
 def _check_placer(where: str, model: ModelEntry) -> None:
-    if model.placer == "remote" and not model.urls:
+    if model.placer in STARTED_ELSEWHERE and not model.urls:
         raise contradiction(
             f"{where}.urls",
-            "is empty though placer is remote",
+            f"is empty though placer is {model.placer}",
             "Name where the replicas are, e.g. http://10.0.0.5:8000.",
         )
-    if model.urls and model.placer != "remote":
+    if model.urls and model.placer not in STARTED_ELSEWHERE:
         raise contradiction(
             f"{where}.urls",
             f"is set though placer is {model.placer}",
