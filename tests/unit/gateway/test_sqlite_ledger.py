@@ -167,11 +167,13 @@ async def test_single_requests_are_forgotten_and_sums_are_not(tmp_path: Path) ->
     assert rows(tmp_path, "select sum(requests) from hourly") == [(2,)]
 
 
-@pytest.mark.parametrize("damage", ["text", "page"])
+@pytest.mark.parametrize("damage", ["text", "page", "folder"])
 async def test_a_damaged_file_is_one_line(tmp_path: Path, damage: str) -> None:
     path = tmp_path / NAME
     if damage == "text":
         path.write_bytes(b"this is no database, however long it may be" * 100)
+    elif damage == "folder":
+        path.mkdir()
     else:
         async with ledger_at(tmp_path) as ledger:
             await spend(ledger, FREE)
