@@ -32,6 +32,7 @@ from stoker.gateway.identity import Keyring
 from stoker.gateway.ledger import Ledger, NoLimits
 from stoker.gateway.line import ModelLine
 from stoker.gateway.pool import ReplicaPool
+from stoker.gateway.queue_metrics import QueueCollector
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, RouteTable, Target, merged
 from stoker.gateway.turnstile import Turnstile
 from stoker.gateway.upstream.forwarder import Forwarder
@@ -71,6 +72,9 @@ def assemble(
         )
         for parts in models
     }
+    metrics.register(
+        QueueCollector({name: service.line.report for name, service in services.items()})
+    )
     front = Front(
         services=services,
         routes=route_table(config, list(services)),

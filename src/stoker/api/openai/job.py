@@ -19,6 +19,9 @@ from stoker.core.sampling import SamplingParams
 from stoker.errors import DeadlineExceeded, InvalidRequest
 
 TIMEOUT_HEADER = b"x-request-timeout"
+SESSION_HEADER = b"x-session-id"
+"""Requests that name the same session go to the same replica where the policy says so."""
+SESSION_LENGTH = 128
 
 
 def check_request(request: SamplingFields) -> None:
@@ -80,6 +83,7 @@ def make_job(
     """
     choices = []
     tenant = exchange.principal.tenant
+    session = (exchange.header(SESSION_HEADER) or "")[:SESSION_LENGTH]
     for number, (ids, sampling) in enumerate(prompts):
         for choice in range(n):
             index = number * n + choice
@@ -90,6 +94,7 @@ def make_job(
                 timeout=seconds,
                 tenant=tenant.name,
                 priority=int(tenant.band),
+                session=session,
             )
             choices.append(Choice(index, request, stops, prompt_only))
     return Job(
