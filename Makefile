@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: fidelity fidelity-setup help serve install test test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: fidelity fidelity-setup help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ $(BIN)/python:
 
 test: install  ## every test that needs no more than one small model
 	$(BIN)/python -m pytest -m 'not slow and not models'
+
+faults: install  ## kill, stop, cut and slow everything; prints the table of cases
+	$(BIN)/python -m pytest -m 'fault and not models'
 
 test-all: install  ## all tests, with every catalog model (downloads about 2 GB)
 	$(BIN)/python -m pytest

@@ -9,6 +9,8 @@ from types import FrameType
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.support.fault_table"]
+
 settings.register_profile(
     "stoker",
     deadline=None,

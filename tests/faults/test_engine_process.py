@@ -36,6 +36,7 @@ async def check_for_leaks() -> AsyncIterator[None]:
         yield
 
 
+@pytest.mark.fault("F03")
 async def test_a_killed_engine_does_not_end_its_streams() -> None:
     client = await started()
     streams = [Running(client, request(f"stream {i}")) for i in range(6)]
@@ -51,6 +52,7 @@ async def test_a_killed_engine_does_not_end_its_streams() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_killed_twice_in_a_row() -> None:
     client = await started()
     stream = Running(client, request("twice", 120))
@@ -63,6 +65,7 @@ async def test_killed_twice_in_a_row() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_a_request_that_arrives_during_a_restart_is_served() -> None:
     client = await started()
     stream = Running(client, request("before"))
@@ -76,6 +79,7 @@ async def test_a_request_that_arrives_during_a_restart_is_served() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_an_engine_killed_while_idle_is_replaced() -> None:
     client = await started()
     kill(client)
@@ -87,6 +91,7 @@ async def test_an_engine_killed_while_idle_is_replaced() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F02")
 async def test_a_stopped_engine_is_noticed_and_replaced() -> None:
     client = await started(stuck_after=0.6)
     stream = Running(client, request("stopped"))
@@ -97,6 +102,7 @@ async def test_a_stopped_engine_is_noticed_and_replaced() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F02")
 async def test_a_step_that_never_ends_is_noticed() -> None:
     settings = EngineSettings(executor="fake", fake=FakeOptions(step_seconds=3600))
     client = EngineClient(settings, max_restarts=1, stuck_after=0.4)
@@ -108,6 +114,7 @@ async def test_a_step_that_never_ends_is_noticed() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_when_the_engine_dies_too_often_every_stream_ends_once() -> None:
     client = await started(max_restarts=0)
     streams = [Running(client, request(f"doomed {i}")) for i in range(3)]
@@ -125,6 +132,7 @@ async def test_when_the_engine_dies_too_often_every_stream_ends_once() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F12")
 async def test_draining_lets_running_streams_finish_and_refuses_new_ones() -> None:
     client = await started()
     stream = Running(client, request("running"))
@@ -140,6 +148,7 @@ async def test_draining_lets_running_streams_finish_and_refuses_new_ones() -> No
     await client.close()
 
 
+@pytest.mark.fault("F12")
 async def test_a_drain_ends_what_outlasts_its_grace() -> None:
     client = await started()
     stream = Running(client, request("long", 4000))
@@ -150,6 +159,7 @@ async def test_a_drain_ends_what_outlasts_its_grace() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F06")
 async def test_closing_a_stream_early_returns_its_blocks() -> None:
     client = await started()
     deltas = client.submit(request("left alone", 4000))
@@ -203,6 +213,7 @@ async def test_a_request_that_cannot_be_sent_is_refused_and_leaves_nothing(
     await client.close()
 
 
+@pytest.mark.fault("F07")
 async def test_a_slow_consumer_holds_one_merged_delta() -> None:
     client = await started()
     slow = client.submit(request("slow", 40))
@@ -238,6 +249,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.fault("F04")
 def test_an_engine_whose_front_is_killed_ends_by_itself() -> None:
     front = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE)
     assert front.stdout is not None
@@ -253,6 +265,7 @@ def test_an_engine_whose_front_is_killed_ends_by_itself() -> None:
     assert ended, "the engine outlived its front by five seconds"
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
 async def test_the_front_decides_when_an_engine_ends(which: signal.Signals) -> None:
     """A Ctrl-C in a terminal reaches the engine too; it must not die before its front drains."""

@@ -36,6 +36,7 @@ def loading_slowly(seconds: float, step_seconds: float = 0.005) -> EngineSetting
     )
 
 
+@pytest.mark.fault("F13")
 async def test_killed_during_the_first_load_start_says_so() -> None:
     client = EngineClient(loading_slowly(60))
     starting = asyncio.create_task(client.start())
@@ -46,6 +47,7 @@ async def test_killed_during_the_first_load_start_says_so() -> None:
     assert client.state is EngineState.STOPPED
 
 
+@pytest.mark.fault("F02")
 async def test_hanging_during_the_first_load_is_noticed() -> None:
     client = EngineClient(loading_slowly(60), stuck_after=0.1)
     starting = asyncio.create_task(client.start())
@@ -55,6 +57,7 @@ async def test_hanging_during_the_first_load_is_noticed() -> None:
         await asyncio.wait_for(starting, 20)
 
 
+@pytest.mark.fault("F13")
 async def test_closed_while_loading_ends_at_once() -> None:
     client = EngineClient(loading_slowly(60))
     starting = asyncio.create_task(client.start())
@@ -66,6 +69,7 @@ async def test_closed_while_loading_ends_at_once() -> None:
         await starting
 
 
+@pytest.mark.fault("F03")
 async def test_killed_while_it_loads_again() -> None:
     client = await started(loading_slowly(0.3))
     stream = Running(client, request("stream"))
@@ -81,6 +85,7 @@ async def test_killed_while_it_loads_again() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_killed_while_draining_the_streams_finish_and_no_new_one_begins() -> None:
     client = await started()
     stream = Running(client, request("running"))
@@ -100,6 +105,7 @@ async def test_killed_while_draining_the_streams_finish_and_no_new_one_begins() 
     await client.close()
 
 
+@pytest.mark.fault("F02")
 async def test_stuck_while_draining_is_still_draining() -> None:
     client = await started(stuck_after=0.4)
     stream = Running(client, request("running"))
@@ -115,6 +121,7 @@ async def test_stuck_while_draining_is_still_draining() -> None:
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_all_that_were_accepted_survive_though_they_exceed_the_waiting_room() -> None:
     settings = EngineSettings(
         executor="fake", max_running=2, max_waiting=3, fake=FakeOptions(step_seconds=0.005)
@@ -134,6 +141,7 @@ async def test_all_that_were_accepted_survive_though_they_exceed_the_waiting_roo
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_a_request_that_kills_every_engine_does_not_take_the_server_along() -> None:
     settings = EngineSettings(executor="fake", fake=FakeOptions(deadly_token=ord("!")))
     client = await started(settings)
@@ -147,6 +155,7 @@ async def test_a_request_that_kills_every_engine_does_not_take_the_server_along(
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_requests_computed_beside_a_deadly_one_are_not_given_up_with_it() -> None:
     settings = EngineSettings(executor="fake", fake=FakeOptions(deadly_token=ord("!")))
     client = await started(settings)
@@ -163,6 +172,7 @@ async def test_requests_computed_beside_a_deadly_one_are_not_given_up_with_it() 
     await client.close()
 
 
+@pytest.mark.fault("F03")
 async def test_requests_that_only_waited_are_not_blamed_for_dead_engines() -> None:
     settings = EngineSettings(
         executor="fake", max_running=1, fake=FakeOptions(step_seconds=0.005, max_context=100_000)
@@ -246,6 +256,7 @@ class HeldUpClock(SystemClock):
         return super().monotonic() + self.held_up
 
 
+@pytest.mark.fault("F02")
 async def test_a_front_that_was_held_up_does_not_blame_its_engine() -> None:
     clock = HeldUpClock()
     client = EngineClient(SLOW, stuck_after=2.0, clock=clock)
@@ -287,6 +298,7 @@ async def test_no_engine_can_be_started_again_ends_every_stream_once(
     await client.close()
 
 
+@pytest.mark.fault("F02")
 async def test_a_closed_client_ends_its_streams_and_leaves_a_stopped_engine_no_chance() -> None:
     client = await started()
     stream = Running(client, request("open", 4000))

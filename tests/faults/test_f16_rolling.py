@@ -22,6 +22,7 @@ from tests.support.pools import running_pool
 from tests.support.server import MODEL, RunningServer, local_server
 
 
+@pytest.mark.fault("F16")
 async def test_three_replicas_are_replaced_one_by_one_under_load() -> None:
     async with running_pool(3) as running:
         streams: list[Running] = []
@@ -61,6 +62,7 @@ def entry(name: str, key: str) -> KeyEntry:
     return KeyEntry(id=name, tenant="a", digest=f"sha256:{digest_of(key.encode()).hex()}")
 
 
+@pytest.mark.fault("F16")
 async def test_a_changed_configuration_holds_for_the_next_request_and_ends_none(
     server: RunningServer, tmp_path: Path
 ) -> None:

@@ -304,6 +304,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.fault("F17")
 @pytest.mark.parametrize("command", [["config", "check"], ["serve", "--config"]], ids=" ".join)
 @pytest.mark.parametrize(
     ("file", "text", "says", "helps"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]

@@ -21,6 +21,7 @@ from tests.support.engine_streams import DEADLINE, SLOW, Running, request, until
 from tests.support.pools import running_pool
 
 
+@pytest.mark.fault("F01")
 async def test_streams_of_a_killed_replica_go_on_at_the_other() -> None:
     async with running_pool(2) as running:
         streams = [Running(running.pool, request(f"s{number}", 200)) for number in range(8)]
@@ -35,6 +36,7 @@ async def test_streams_of_a_killed_replica_go_on_at_the_other() -> None:
         assert running.pool.num_restarts <= 1
 
 
+@pytest.mark.fault("F01")
 async def test_replicas_killed_in_a_loop_under_load_cost_no_stream_and_no_token() -> None:
     async with running_pool(2) as running:
         streams: list[Running] = []
@@ -49,6 +51,7 @@ async def test_replicas_killed_in_a_loop_under_load_cost_no_stream_and_no_token(
         assert {one.reason for one in streams} == {FinishReason.LENGTH}
 
 
+@pytest.mark.fault("F01")
 async def test_both_killed_at_once_is_only_a_pause() -> None:
     async with running_pool(2) as running:
         streams = [Running(running.pool, request(f"b{number}", 100)) for number in range(4)]
@@ -61,6 +64,7 @@ async def test_both_killed_at_once_is_only_a_pause() -> None:
             assert stream.tokens == wanted(stream.asked)
 
 
+@pytest.mark.fault("F01")
 async def test_a_request_that_kills_whatever_computes_it_takes_no_other_with_it() -> None:
     deadly = replace(SLOW, fake=FakeOptions(step_seconds=0.002, deadly_token=999))
     async with running_pool(2, deadly) as running:
@@ -77,6 +81,7 @@ async def test_a_request_that_kills_whatever_computes_it_takes_no_other_with_it(
             assert stream.tokens == wanted(stream.asked)
 
 
+@pytest.mark.fault("F01")
 async def test_what_was_taken_waits_for_room_when_the_others_are_full() -> None:
     small = replace(SLOW, max_running=4, max_waiting=4)
     async with running_pool(2, small) as running:
@@ -91,6 +96,7 @@ async def test_what_was_taken_waits_for_room_when_the_others_are_full() -> None:
             assert stream.tokens == wanted(stream.asked)
 
 
+@pytest.mark.fault("F16")
 async def test_a_replica_that_is_told_to_go_hands_its_streams_on() -> None:
     async with running_pool(2) as running:
         streams = [Running(running.pool, request(f"i{number}", 150)) for number in range(6)]
@@ -102,6 +108,7 @@ async def test_a_replica_that_is_told_to_go_hands_its_streams_on() -> None:
             assert stream.tokens == wanted(stream.asked)
 
 
+@pytest.mark.fault("F12")
 async def test_a_replica_lost_while_draining_costs_no_stream() -> None:
     async with running_pool(2) as running:
         streams = [Running(running.pool, request(f"d{number}", 150)) for number in range(6)]
@@ -118,6 +125,7 @@ async def test_a_replica_lost_while_draining_costs_no_stream() -> None:
             assert stream.tokens == wanted(stream.asked)
 
 
+@pytest.mark.fault("F12")
 async def test_what_outlasts_a_drain_ends_with_its_code_wherever_it_is() -> None:
     async with running_pool(1) as running:
         running_one = Running(running.pool, request("long", 3000))
@@ -186,6 +194,7 @@ async def test_a_cancelled_request_ends_once_wherever_it_is() -> None:
         assert again.reason is FinishReason.CANCELLED
 
 
+@pytest.mark.fault("F01")
 async def test_a_pool_whose_replicas_are_gone_says_so() -> None:
     async with running_pool(1, max_restarts=0) as running:
         stream = Running(running.pool, request("g", 2000))

@@ -103,6 +103,7 @@ async def test_tokens_come_as_from_an_engine_next_door(replica: RunningServer) -
         assert stream.reason is FinishReason.LENGTH
 
 
+@pytest.mark.fault("F08")
 async def test_a_stream_cut_at_any_byte_is_a_beginning_and_a_loss(replica: RunningServer) -> None:
     """Frames are never joined wrongly, however a connection ends."""
     async with toxic_proxy(replica.port) as proxy, connected(replica.url) as well:
@@ -129,6 +130,7 @@ async def test_a_stream_cut_at_any_byte_is_a_beginning_and_a_loss(replica: Runni
         assert lost > 50
 
 
+@pytest.mark.fault("F08")
 async def test_one_byte_at_a_time_is_only_slow(replica: RunningServer) -> None:
     async with toxic_proxy(replica.port) as proxy:
         proxy.toxic.slice = 1
@@ -139,6 +141,7 @@ async def test_one_byte_at_a_time_is_only_slow(replica: RunningServer) -> None:
             assert stream.tokens == wanted(stream)
 
 
+@pytest.mark.fault("F01")
 async def test_streams_of_a_replica_that_is_gone_go_on_at_another(
     replica: RunningServer, other: RunningServer
 ) -> None:
@@ -153,6 +156,7 @@ async def test_streams_of_a_replica_that_is_gone_go_on_at_another(
             assert stream.tokens == wanted(stream)
 
 
+@pytest.mark.fault("F08")
 async def test_a_silent_replica_loses_its_streams_and_gets_work_again_when_it_is_back(
     replica: RunningServer, other: RunningServer
 ) -> None:
@@ -168,6 +172,7 @@ async def test_a_silent_replica_loses_its_streams_and_gets_work_again_when_it_is
         await until(lambda: len(pool._replicas.taking(())) == 2)
 
 
+@pytest.mark.fault("F06")
 async def test_a_client_that_leaves_ends_the_work_over_there(replica: RunningServer) -> None:
     async with connected(replica.url) as backend:
         await backend.seen.wait()
@@ -190,6 +195,7 @@ async def test_without_a_good_ticket_a_replica_answers_nobody(replica: RunningSe
                 assert response.status == 404
 
 
+@pytest.mark.fault("F22")
 async def test_another_version_is_refused_with_both_named(replica: RunningServer) -> None:
     ticket = Ticket(request_id="r/2", tenant="", model=MODEL, max_tokens=1, expires=4e9)
     headers = {TICKET_HEADER: sign(ticket, KEY.encode()), VERSION_HEADER: "9/9.9.9"}
@@ -212,6 +218,7 @@ async def test_a_wrong_key_is_said_once_and_the_replica_not_used(
     assert sum("cannot be used" in record.message for record in caplog.records) == 1
 
 
+@pytest.mark.fault("F18")
 async def test_replicas_come_and_go_with_the_addresses_of_a_name(
     replica: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

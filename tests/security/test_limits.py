@@ -53,6 +53,7 @@ def unread(server: RunningServer) -> socket.socket:
     return connection
 
 
+@pytest.mark.fault("F07")
 def test_readers_that_never_read_are_ended_and_free_their_blocks(server: RunningServer) -> None:
     """Log probabilities make the answers larger than the sockets' own buffers."""
     wanted = body(stream=True, max_tokens=250, n=8, logprobs=True)
@@ -67,6 +68,7 @@ def test_readers_that_never_read_are_ended_and_free_their_blocks(server: Running
         reader.close()
 
 
+@pytest.mark.fault("F07")
 def test_a_large_answer_nobody_reads_does_not_keep_its_connection(server: RunningServer) -> None:
     wanted = body(max_tokens=250, n=8, logprobs=True)
     with unread(server) as reader:

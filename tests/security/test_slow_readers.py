@@ -101,6 +101,7 @@ def held(server: RunningServer) -> int:
     )
 
 
+@pytest.mark.fault("F07")
 def test_what_a_slow_reader_missed_comes_as_one_event(server: RunningServer) -> None:
     """The blocks are back long before: the engine never waits for a reader."""
     expected = fast(server)
@@ -113,6 +114,7 @@ def test_what_a_slow_reader_missed_comes_as_one_event(server: RunningServer) -> 
     assert largest > TOKENS / 4
 
 
+@pytest.mark.fault("F07")
 def test_nothing_is_lost_of_log_probabilities_either(server: RunningServer) -> None:
     def values(answer: bytes) -> list[float]:
         lists = [event["choices"][0]["logprobs"] for event in events(answer)]
@@ -125,6 +127,7 @@ def test_nothing_is_lost_of_log_probabilities_either(server: RunningServer) -> N
     assert len(values(answer)) == TOKENS
 
 
+@pytest.mark.fault("F07")
 def test_a_slow_reader_of_a_whole_answer_is_waited_for(impatient: RunningServer) -> None:
     """It takes several times send_seconds, in which the buffer never gets empty."""
     with unread(impatient, request(logprobs=0)) as connection:
@@ -134,6 +137,7 @@ def test_a_slow_reader_of_a_whole_answer_is_waited_for(impatient: RunningServer)
     assert content["usage"]["completion_tokens"] == TOKENS
 
 
+@pytest.mark.fault("F07")
 def test_a_reader_that_takes_nothing_is_cut_off(impatient: RunningServer) -> None:
     with unread(impatient, request(stream=True, n=8, logprobs=0)) as connection:
         impatient.until(lambda: impatient.backend.load.num_running > 0)

@@ -44,6 +44,7 @@ def open_stream(server: RunningServer, **changes: Any) -> socket.socket:
     return connection
 
 
+@pytest.mark.fault("F12")
 def test_a_drain_lets_running_requests_finish_and_refuses_new_ones() -> None:
     with local_server() as server:
         connection = open_stream(server, max_tokens=10)
@@ -65,6 +66,7 @@ def test_a_drain_lets_running_requests_finish_and_refuses_new_ones() -> None:
     assert answer.count(b"data: [DONE]") == 1
 
 
+@pytest.mark.fault("F12")
 def test_what_outlives_the_grace_period_ends_with_an_error_event() -> None:
     with local_server(ServerSection(port=0, drain_seconds=0.1)) as server:
         connection = open_stream(server, max_tokens=1000)
@@ -76,6 +78,7 @@ def test_what_outlives_the_grace_period_ends_with_an_error_event() -> None:
     assert answer.endswith(b"\n\n\r\n0\r\n\r\n")
 
 
+@pytest.mark.fault("F13")
 def test_a_second_stop_ends_at_once() -> None:
     with local_server(ServerSection(port=0, drain_seconds=60)) as server:
         connection = open_stream(server, max_tokens=1000)
@@ -88,6 +91,7 @@ def test_a_second_stop_ends_at_once() -> None:
     assert server.backend.state is EngineState.STOPPED
 
 
+@pytest.mark.fault("F13")
 def test_a_vanished_client_does_not_hold_up_the_drain() -> None:
     with local_server(ServerSection(port=0, drain_seconds=60)) as server:
         connection = open_stream(server, max_tokens=1000)

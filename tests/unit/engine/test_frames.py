@@ -127,6 +127,7 @@ def test_what_no_frame_can_hold_is_refused(name: Any) -> None:
         frames.encode(frames.Cancel(name))
 
 
+@pytest.mark.fault("F22")
 def test_another_version_is_refused_naming_both() -> None:
     with pytest.raises(ProtocolError, match=r"version 9\.9.*version 0\.1"):
         frames.check_hello(frames.Hello(version="9.9"))
