@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 
 from stoker.core.clock import Clock
 from stoker.errors import BackendFailed, StokerError
 from stoker.gateway.upstream.backend import ForeignBackend
 from stoker.gateway.upstream.breaker import Outcome, Passage
 from stoker.gateway.upstream.cleaned_text import complaint
-from stoker.gateway.upstream.dialects.interface import Letter
+from stoker.gateway.upstream.dialects.interface import AnswerReader, Letter
 from stoker.gateway.upstream.question import Question
 from stoker.gateway.upstream.refusals import outcome_of, refusal_of
 from stoker.gateway.upstream.server_events import ServerEvents
@@ -26,13 +26,15 @@ WORTH_AGAIN = frozenset({500, 502, 503, 504})
 
 
 class Attempt:
-    """`outcome` says what it showed of the backend, `again` whether the same may work at once."""
+    """`outcome` says what it showed of the backend, `again` whether the same may work at once, and
+    `wait` for how many seconds the backend wants to be left alone."""
 
     def __init__(
         self, backend: ForeignBackend, letter: Letter, question: Question, tally: Tally
     ) -> None:
         self.outcome = Outcome.UNKNOWN
         self.again = False
+        self.wait = 0.0
         self._backend = backend
         self._letter = letter
         self._question = question
@@ -77,11 +79,12 @@ class Attempt:
             if reply.status != 200:
                 raise await self._refusal(reply)
             read = self._events if self._question.stream else self._whole
-            async for piece in read(reply):
-                self._tally.wrote(1 + piece.count(b"\n\ndata: "), len(piece))
-                self._tally.report(self._reader.usage)
-                self.outcome = Outcome.ANSWERED
-                yield piece
+            async with aclosing(read(reply)) as pieces:
+                async for piece in pieces:
+                    self._tally.wrote(1 + piece.count(b"\n\ndata: "), len(piece))
+                    self._tally.report(self._reader.usage)
+                    self.outcome = Outcome.ANSWERED
+                    yield piece
         except (ConnectionError, TimeoutError) as error:
             raise self._failed(error) from None
         except BackendFailed:
@@ -94,12 +97,11 @@ class Attempt:
         self._check_kind(reply, "text/event-stream")
         events, reader, pieces = ServerEvents(), self._reader, reply.pieces()
         async for piece in pieces:
-            try:
-                found = [reader.event(event) for event in events.feed(piece)]
-            except ValueError:
-                raise BackendFailed("the backend sent an event without end") from None
-            if joined := b"".join(found):
-                yield joined
+            found, failure = _translated(reader, events, piece)
+            if found:
+                yield found
+            if failure is not None:
+                raise failure
             if reader.ended:
                 await _drained(pieces)
                 return
@@ -118,9 +120,11 @@ class Attempt:
     async def _refusal(self, reply: Reply) -> StokerError:
         backend = self._backend.entry
         self.outcome = outcome_of(reply.status)
-        self.again = reply.status in WORTH_AGAIN
         said = complaint(await _read(reply, LONGEST_REFUSAL))
-        return refusal_of(backend.name, reply.status, reply.headers, said, backend.api_key)
+        error = refusal_of(backend.name, reply.status, reply.headers, said, backend.api_key)
+        self.wait = error.retry_after or 0.0
+        self.again = reply.status in WORTH_AGAIN and not self.wait
+        return error
 
     def _failed(self, error: Exception) -> BackendFailed:
         """A connection that was lost before anything came may have been an old one of the pool."""
@@ -135,6 +139,21 @@ async def _beginning_with(
     yield first
     async for piece in rest:
         yield piece
+
+
+def _translated(
+    reader: AnswerReader, events: ServerEvents, piece: bytes
+) -> tuple[bytes, StokerError | None]:
+    """Whatever is good before the first thing that is not, and what that is."""
+    found = bytearray()
+    try:
+        for event in events.feed(piece):
+            found += reader.event(event)
+    except ValueError:
+        return bytes(found), BackendFailed("the backend sent an event without end")
+    except StokerError as error:
+        return bytes(found), error
+    return bytes(found), None
 
 
 async def _drained(pieces: AsyncIterator[bytes]) -> None:

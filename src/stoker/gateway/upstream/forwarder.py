@@ -91,8 +91,8 @@ class Forwarder:
         time. Raises RequestError, CapacityError or BackendFailed, now or between pieces; the end of
         the pieces is the end of a whole answer."""
         backend = self._backends.get(target.backend)
-        if backend is None:
-            raise NoCapacity("that backend is not configured any more")
+        if backend is None or (target.private and not backend.entry.private):
+            raise NoCapacity("that backend is not what it was when this request was routed")
         self._budget.request(self._clock.monotonic())
         async with AsyncExitStack() as stack:
             yield await self._begun(stack, backend, target.model, question, tally)
@@ -125,6 +125,8 @@ class Forwarder:
         return self._budget.take(self._clock.monotonic())
 
     def _judge(self, backend: ForeignBackend, attempt: Attempt) -> None:
+        if attempt.wait:
+            backend.standing.leave_alone(self._clock.monotonic(), attempt.wait)
         if attempt.outcome is Outcome.UNKNOWN or self._backends.get(backend.name) is not backend:
             return
         now, failed = self._clock.monotonic(), attempt.outcome is Outcome.FAILED

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from stoker.errors import (
     BackendFailed,
@@ -25,7 +27,7 @@ def refusal_of(
     backend: str, status: int, headers: Mapping[str, str], said: Complaint, secret: str | None
 ) -> StokerError:
     """Only what is about the client's request is told in the server's words."""
-    after = _retry_after(headers.get("retry-after"))
+    after = _retry_after(headers)
     if status in (429, _OVERLOADED):
         return Overloaded(f"the backend '{backend}' is at its limit", retry_after=after)
     if status == 503:
@@ -38,11 +40,13 @@ def refusal_of(
 
 
 def outcome_of(status: int) -> Outcome:
-    """A refused key is the backend's failure: none of its answers can be had. A wrong model name or
-    a limit is not."""
-    if status in (401, 403, 407) or (status >= 500 and status != _OVERLOADED):
+    """A refused key, an unpaid bill or a redirect is the backend's failure: none of its answers can
+    be had. A wrong model name or a limit is not."""
+    if status in (404, 408, 429, _OVERLOADED):
+        return Outcome.UNKNOWN
+    if status in (401, 402, 403, 407) or not 400 <= status < 500:
         return Outcome.FAILED
-    return Outcome.UNKNOWN if status in (404, 408, 429, _OVERLOADED) else Outcome.ANSWERED
+    return Outcome.ANSWERED
 
 
 def _request_error(said: Complaint, secret: str | None) -> StokerError:
@@ -52,8 +56,20 @@ def _request_error(said: Complaint, secret: str | None) -> StokerError:
     return InvalidRequest(message)
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds; a date is not read."""
-    if value is None or not (value.isascii() and value.isdecimal()):
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds. A date counts from the answer's own, so that no two clocks need to agree."""
+    value = headers.get("retry-after", "")
+    if value.isascii() and value.isdecimal():
+        return min(float(value), LONGEST_WAIT)
+    until, sent = _moment(value), _moment(headers.get("date", ""))
+    if until is None or sent is None:
         return None
-    return min(float(value), LONGEST_WAIT)
+    return min(max((until - sent).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def _moment(value: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from stoker.gateway.upstream.breaker import Breaker, BreakerState, Outcome, Passage
 from stoker.gateway.upstream.slow_start import SlowStart
 
+LONGEST_LEFT_ALONE = 60.0
+
 
 class Standing:
     """Times never decrease."""
@@ -16,6 +18,7 @@ class Standing:
         self.breaker = Breaker()
         self._slow_start = SlowStart()
         self._ejected_until = 0.0
+        self._left_alone_until = 0.0
         self._healthy = True
 
     def end(self, passage: Passage, outcome: Outcome, now: float) -> None:
@@ -36,9 +39,15 @@ class Standing:
         self._ejected_until = now + seconds
         self._slow_start.begin(now + seconds)
 
+    def leave_alone(self, now: float, seconds: float) -> None:
+        """It asked for that (Retry-After). Limits may hold for one model or client only, so a
+        request that no other target can answer is still sent."""
+        self._left_alone_until = now + min(seconds, LONGEST_LEFT_ALONE)
+
     def weight(self, now: float) -> float:
         """The share of requests for which it keeps its place in a route; 0: others go first."""
-        out = now < self._ejected_until or not self._healthy
+        until = max(self._ejected_until, self._left_alone_until)
+        out = now < until or not self._healthy
         if out or self.breaker.state(now) is BreakerState.OPEN:
             return 0.0
         return self._slow_start.weight(now)

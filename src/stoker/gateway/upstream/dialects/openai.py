@@ -15,6 +15,7 @@ from stoker.gateway.usage import Usage
 
 DONE = b"[DONE]"
 _JSON = {"content-type": "application/json"}
+_NONE = msgspec.Raw(b"null")
 
 
 class _Cached(msgspec.Struct):
@@ -105,7 +106,9 @@ class OpenAI:
     def letter(self, question: Question, model: str) -> Letter:
         fields = {**question.fields, "model": encoded(model)}
         if question.stream:
-            fields["stream_options"] = encoded({"include_usage": True})
+            named = fields.get("stream_options", _NONE)
+            options = msgspec.json.decode(named, type=dict[str, msgspec.Raw] | None) or {}
+            fields["stream_options"] = encoded({**options, "include_usage": True})
         if question.most_tokens is not None:
             fields[self._length_field(question)] = encoded(question.most_tokens)
         return Letter(question.surface.value, msgspec.json.encode(fields))
