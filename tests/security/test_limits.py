@@ -142,16 +142,19 @@ def test_as_many_sequences_as_the_engine_holds_are_served_and_one_more_never_is(
         assert b"retry-after" not in answer
 
 
-def test_what_would_fit_later_is_429_and_leaves_nothing(server: RunningServer) -> None:
+def test_what_does_not_fit_now_waits_for_its_turn(server: RunningServer) -> None:
+    """How long a line may get is the queue's business: tests/faults/test_overload.py."""
+    line = next(iter(server.application.front.services.values())).line
     server.call(server.backend.hold)
-    with server.connect() as first:
+    with server.connect() as first, server.connect() as second:
         first.sendall(completion(40, 8))
         server.until(lambda: server.backend.load.num_waiting == 320)
-        answer = exchange(server, completion(1, 1))
-        assert statuses(answer) == [429]
-        assert b'"overloaded"' in answer
+        second.sendall(completion(1, 1))
+        server.until(lambda: line.report().waiting == 1)
+        assert server.backend.load.num_waiting == 320
         server.call(server.backend.release)
         assert statuses(read_all(first)) == [200]
+        assert statuses(read_all(second)) == [200]
     server.until(lambda: server.backend.engine.idle)
 
 

@@ -139,8 +139,10 @@ class Answer:
 
     async def _batches(self) -> AsyncGenerator[list[TextDelta], None]:
         """What the choices produce, once the request is admitted; what they used is settled."""
+        began = self._service.clock.monotonic()
         async with self._service.admission.admit(self._demand, self._service.line) as admitted:
-            choices = limited(self._job.choices, admitted.output_tokens)
+            waited = self._service.clock.monotonic() - began
+            choices = limited(after(self._job.choices, waited), admitted.output_tokens)
             try:
                 async with aclosing(self._service.generator.stream(choices)) as batches:
                     async for batch in batches:
@@ -163,6 +165,16 @@ class Answer:
             seconds=job.seconds,
             sequences=len(job.choices),
         )
+
+
+def after(choices: Sequence[Choice], waited: float) -> Sequence[Choice]:
+    """The choices with the time that is left: the engine counts from when it gets them."""
+    return [
+        replace(choice, request=replace(choice.request, timeout=choice.request.timeout - waited))
+        if choice.request.timeout is not None
+        else choice
+        for choice in choices
+    ]
 
 
 def limited(choices: Sequence[Choice], output_tokens: int) -> Sequence[Choice]:
