@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import aiohttp
 
@@ -44,11 +43,12 @@ class HttpStreams:
     async def all(self, names: Sequence[str], tokens: int) -> None:
         await asyncio.gather(*(self.one(name, tokens) for name in names))
 
-    async def one(self, name: str, tokens: int, **fields: Any) -> None:
-        """The same name is the same prompt and seed."""
+    async def one(self, prompt: str, tokens: int, name: str = "") -> None:
+        """The same prompt always has the same seed; `name` is that of the history."""
+        name = name or prompt
         body = {
-            "model": MODEL, "prompt": name, "max_tokens": tokens, "seed": len(name),
-            "stream": True, "ignore_eos": True, **fields,
+            "model": MODEL, "prompt": prompt, "max_tokens": tokens, "seed": len(prompt),
+            "stream": True, "ignore_eos": True,
         }  # fmt: skip
         try:
             async with self._session.post(self._url, json=body) as response:

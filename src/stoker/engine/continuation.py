@@ -25,7 +25,8 @@ class Continuation:
     def __init__(self, request: Request, deadline: float | None) -> None:
         self._request = request
         self._deadline = deadline
-        self._received: list[TokenId] = []
+        self._received: list[TokenId] = list(request.output_token_ids)
+        """Delivered, by us or by whoever had the request before."""
         self._prompt_logprobs = 0
         self._skip_prompt_logprobs = 0
         self._fruitless = 0
@@ -33,7 +34,8 @@ class Continuation:
     @property
     def begun(self) -> bool:
         """Whether anything was delivered."""
-        return bool(self._received or self._prompt_logprobs)
+        before = len(self._request.output_token_ids)
+        return len(self._received) > before or self._prompt_logprobs > 0
 
     @property
     def hopeless(self) -> bool:

@@ -10,7 +10,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.engine.continuation import MAX_FRUITLESS
+from stoker.engine.continuation import MAX_FRUITLESS, Continuation
 from stoker.engine.stream import Stream
 from stoker.errors import Overloaded
 
@@ -114,3 +114,18 @@ def test_progress_between_deaths_gives_hope() -> None:
         deltas.push(TokenDelta(ID, (token,)))
         deltas.engine_died()
         assert not deltas.hopeless
+
+
+def test_what_was_delivered_before_it_came_here_is_part_of_every_continuation() -> None:
+    resumed = Request(
+        request_id=ID,
+        prompt_token_ids=(1, 2),
+        sampling=SamplingParams(max_tokens=9),
+        output_token_ids=(5, 6),
+    )
+    carried = Continuation(resumed, None)
+    assert not carried.begun
+    assert carried.request(0.0).output_token_ids == (5, 6)
+    carried.took(TokenDelta(ID, (7,)))
+    assert carried.begun
+    assert carried.request(0.0).output_token_ids == (5, 6, 7)
