@@ -36,9 +36,6 @@ Progress = Callable[[int, int], None]
 class EngineClient:
     """Implements Backend. All methods belong to one event loop."""
 
-    _drained_code = errors.Draining.code
-    """How streams end that a drain does not wait for."""
-
     def __init__(
         self,
         settings: EngineSettings,
@@ -156,7 +153,7 @@ class EngineClient:
         self._final = self._final or EngineState.DRAINING
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), grace)
-        self._end_all(self._drained_code)
+        self._end_all(errors.Draining.code)
 
     async def close(self) -> None:
         """Ends every stream and the process. Safe to call twice."""

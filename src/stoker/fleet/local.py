@@ -30,10 +30,7 @@ STATES = {
 
 
 class LocalBackend(EngineClient):
-    """An engine whose streams do not wait for its restart, nor for the end of a drain: there may be
-    other replicas."""
-
-    _drained_code = ReplicaLost.code
+    """An engine whose streams do not wait for its restart: there may be other replicas."""
 
     def __init__(self, *arguments: Any, changed: Callable[[], None], **options: Any) -> None:
         super().__init__(*arguments, **options)

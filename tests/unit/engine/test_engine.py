@@ -233,3 +233,28 @@ def test_an_id_that_is_taken_is_refused_and_its_owner_undisturbed() -> None:
     with pytest.raises(InternalError, match="same id"):
         engine.submit(request("one"))
     assert finish(engine) == {"one": ([], FinishReason.CANCELLED)}
+
+
+def test_with_a_request_under_way_an_engine_stays_awake() -> None:
+    engine = build(Failing())
+    engine.submit(request("first"))
+    engine.step()
+    engine.sleep()
+    assert not engine.asleep
+    assert finish(engine)["first"] == (expected_tokens((1, 2, 3), 5, 4)[1:], FinishReason.LENGTH)
+
+
+def test_asleep_and_awake_again_an_engine_computes_as_before() -> None:
+    engine = build(Failing())
+    engine.sleep()
+    assert engine.asleep
+    engine.wake()
+    engine.submit(request("later"))
+    assert finish(engine)["later"] == (expected_tokens((1, 2, 3), 5, 4), FinishReason.LENGTH)
+
+
+def test_a_step_while_asleep_is_a_defect_that_shows() -> None:
+    engine = build(Failing())
+    engine.sleep()
+    engine.submit(request("early"))
+    assert finish(engine)["early"][1] is FinishReason.ERROR
