@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from stoker.config.fleet_schema import BackendEntry
-from stoker.errors import ConfigError
+from stoker.gateway.upstream.backend_address import BackendAddress
 from stoker.gateway.upstream.transport import Call, Reply
 
 IDLE_SECONDS = 15.0
@@ -50,7 +48,7 @@ class AiohttpTransport:
     def __init__(self, entry: BackendEntry) -> None:
         """Raises ConfigError for an address that two readers understand differently."""
         self._entry = entry
-        self._base = _checked(entry.url)
+        self._address = BackendAddress(entry.url)
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -72,7 +70,7 @@ class AiohttpTransport:
             async with asyncio.timeout(entry.connect_seconds + entry.first_byte_seconds):
                 return await self._pool().request(
                     call.method,
-                    self._address(call.path),
+                    self._address.at(call.path),
                     data=call.body or None,
                     headers={**call.headers, "accept-encoding": "identity"},
                     allow_redirects=False,
@@ -81,11 +79,6 @@ class AiohttpTransport:
             raise TimeoutError("no answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionError(type(error).__name__) from None
-
-    def _address(self, path: str) -> URL:
-        if path.startswith("/"):
-            return self._base.with_path(path)
-        return self._base.joinpath(path, encoded=True)
 
     def _pool(self) -> aiohttp.ClientSession:
         """Made in the loop that uses it."""
@@ -102,16 +95,3 @@ class AiohttpTransport:
                 trust_env=False,
             )
         return self._session
-
-
-def _checked(url: str) -> URL:
-    found, split = URL(url), urlsplit(url)
-    if (found.scheme, found.host, found.port) != (
-        split.scheme,
-        split.hostname,
-        split.port or (443 if split.scheme == "https" else 80),
-    ):
-        raise ConfigError(
-            "a backend's url can be understood in two ways", hint="Write http://HOST:PORT/PATH."
-        )
-    return found

@@ -15,7 +15,6 @@ from stoker.config.fleet_schema import BackendEntry
 from stoker.core.clock import Clock, SystemClock
 from stoker.errors import NoCapacity, RequestError, StokerError
 from stoker.gateway.routes import ForeignTarget, Target
-from stoker.gateway.upstream.aiohttp_transport import AiohttpTransport
 from stoker.gateway.upstream.attempt import Attempt
 from stoker.gateway.upstream.backend import ForeignBackend
 from stoker.gateway.upstream.breaker import Outcome
@@ -25,6 +24,7 @@ from stoker.gateway.upstream.question import Question
 from stoker.gateway.upstream.retry_budget import RetryBudget
 from stoker.gateway.upstream.tally import Tally
 from stoker.gateway.upstream.transport import Transport
+from stoker.gateway.upstream.transport_choice import make_transport
 from stoker.gateway.usage import Price
 
 log = logging.getLogger(__name__)
@@ -39,12 +39,12 @@ class Forwarder:
         self,
         entries: Sequence[BackendEntry] = (),
         clock: Clock | None = None,
-        make_transport: Callable[[BackendEntry], Transport] = AiohttpTransport,
+        make: Callable[[BackendEntry], Transport] = make_transport,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Nothing is opened. Raises ConfigError."""
         self._clock = clock or SystemClock()
-        self._make_transport = make_transport
+        self._make_transport = make
         self._chance = chance
         self._budget = RetryBudget()
         self._backends: dict[str, ForeignBackend] = {}

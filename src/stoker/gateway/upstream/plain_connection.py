@@ -44,7 +44,8 @@ class PlainConnection(asyncio.Protocol):
         """Only while it is free."""
         reply = self._reply = PlainReply(self, self._pace, self._loop.create_future())
         self._heard = self._loop.time()
-        self._watch = self._loop.call_at(self._heard + self._first_byte_seconds, self._check)
+        soonest = min(self._first_byte_seconds, self._silence_seconds)
+        self._watch = self._loop.call_at(self._heard + soonest, self._check)
         self._transport.write(request)
         return reply
 
@@ -102,11 +103,9 @@ class PlainConnection(asyncio.Protocol):
         """A server that answers before it has the whole request may take its rest for another."""
         self._reply = None
         self._stop_watch()
-        if reply.waits_for_reader or not reply.reusable or self._transport.is_closing():
+        if not reply.reusable or self._transport.get_write_buffer_size():
             self.abort()
-        elif self._transport.get_write_buffer_size():
-            self.abort()
-        else:
+        elif not self._transport.is_closing():
             self.idle_since = self._heard
             self._free(self)
 

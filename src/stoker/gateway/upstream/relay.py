@@ -56,6 +56,7 @@ class Relay:
         """What was put is still taken first, whatever happened after it."""
         self._ended = True
         self._error = error
+        self._open_valve()
         self.wake()
 
     def wake(self) -> None:
@@ -79,7 +80,10 @@ class Relay:
 
     def _taken(self) -> bytes:
         pieces, self._pieces, self._held = self._pieces, [], 0
+        self._open_valve()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _open_valve(self) -> None:
         if self.full:
             self.full = False
             self._valve.resume_reading()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
