@@ -40,13 +40,16 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 test: install  ## every test that needs no more than one small model
-	$(BIN)/python -m pytest -m 'not slow and not models'
+	$(BIN)/python -m pytest -m 'not slow and not models and not peers'
 
 faults: install  ## kill, stop, cut and slow everything; prints the table of cases
 	$(BIN)/python -m pytest -m 'fault and not models'
 
 test-all: install  ## all tests, with every catalog model (downloads about 2 GB)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not peers'
+
+peers-test: install build/peers/llama.cpp/bin/llama-server  ## the gateway before llama.cpp's own server (builds it: minutes)
+	$(BIN)/python -m pytest tests/peers
 
 check: install  ## lint, format, types, import contracts, project rules
 	$(BIN)/ruff check src tests benchmarks

@@ -31,6 +31,7 @@ def cleaned(text: str, secret: str | None) -> str:
 class _Inner(msgspec.Struct):
     message: str = ""
     code: object = None
+    """llama.cpp and vLLM put the status here, and the name at `type`."""
     type: str | None = None
 
 
@@ -56,7 +57,8 @@ def complaint(body: bytes) -> Complaint:
         said = msgspec.json.decode(body, type=_Said)
         if isinstance(said.error, dict):
             inner = msgspec.convert(said.error, _Inner)
-            return Complaint(inner.message, str(inner.code or inner.type or ""))
+            named = (value for value in (inner.code, inner.type) if isinstance(value, str))
+            return Complaint(inner.message, next(named, ""))
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return Complaint()
     found = (value for value in (said.error, said.message, said.detail) if isinstance(value, str))

@@ -58,9 +58,15 @@ def test_a_date_to_come_back_at_is_read_by_the_servers_own_clock() -> None:
     assert error.retry_after == 20.0
 
 
-def test_a_prompt_that_is_too_long_has_its_own_error() -> None:
-    body = {"error": {"code": "context_length_exceeded", "message": "too long"}}
-    said = complaint(json.dumps(body).encode())
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "context_length_exceeded"},
+        {"code": 400, "type": "exceed_context_size_error", "n_ctx": 512},
+    ],
+)
+def test_a_prompt_that_is_too_long_has_its_own_error(error: dict[str, object]) -> None:
+    said = complaint(json.dumps({"error": {**error, "message": "too long"}}).encode())
     assert isinstance(refusal_of("b", 400, {}, said, None), ContextLengthExceeded)
 
 
