@@ -1,4 +1,4 @@
-"""The gateway in front of llama.cpp's own server, with real weights: `make peers-test` builds it."""
+"""The gateway before llama.cpp's own server, with real weights: `make peers-test` builds that."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ KEY = "sk-of-the-server-behind"
 CONTEXT = 512
 OWN = '[[models]]\nname = "tiny"\n'
 GREEDY = {"temperature": 0, "seed": 1}
+LONG = {
+    "model": "chat", "stream": True, "max_tokens": 400, "ignore_eos": True,
+    "messages": [{"role": "user", "content": "Count."}],
+}  # fmt: skip
+"""Takes seconds."""
 
 pytestmark = [pytest.mark.peers, pytest.mark.model]
 
@@ -134,13 +139,8 @@ async def test_its_refusing_our_key_is_not_the_clients_fault(
 
 
 async def test_a_client_that_leaves_frees_its_slot(front: Gateway, server: LlamaServer) -> None:
-    """An answer of 400 tokens takes seconds; the slot is free long before."""
-    body = {
-        "model": "chat", "stream": True, "max_tokens": 400, "ignore_eos": True,
-        "messages": [{"role": "user", "content": "Count."}],
-    }  # fmt: skip
     async with ClientSession() as session:
-        response = await session.post(f"{front.url}/v1/chat/completions", json=body)
+        response = await session.post(f"{front.url}/v1/chat/completions", json=LONG)
         await response.content.readuntil(b"\n\n")
         assert await server.num_running() == 1
         response.close()
@@ -157,21 +157,19 @@ async def test_killed_in_the_middle_the_stream_ends_with_an_error_and_then_ours_
     tmp_path: Path,
 ) -> None:
     targets = "{ backend = 'there', model = 'm' }, { model = 'tiny' }"
-    with llama_server(tmp_path) as server:
-        with gateway(tmp_path, OWN + config(server.url, targets=targets)) as found:
-            body = {
-                "model": "chat", "stream": True, "max_tokens": 400, "ignore_eos": True,
-                "messages": [{"role": "user", "content": "Count."}],
-            }  # fmt: skip
-            async with (
-                ClientSession() as session,
-                session.post(f"{found.url}/v1/chat/completions", json=body) as response,
-            ):
-                await response.content.readuntil(b"\n\n")
-                os.kill(server.process.pid, signal.SIGKILL)
-                rest = await response.content.read()
-            assert b"[DONE]" not in rest
-            last = rest.rstrip().rpartition(b"data: ")[2]
-            assert json.loads(last)["error"]["code"] == "backend_failed"
-            after = await ask(found, max_tokens=3)
-            assert (after.status, after.json["model"]) == (200, "tiny")
+    with (
+        llama_server(tmp_path) as server,
+        gateway(tmp_path, OWN + config(server.url, targets=targets)) as found,
+    ):
+        async with (
+            ClientSession() as session,
+            session.post(f"{found.url}/v1/chat/completions", json=LONG) as response,
+        ):
+            await response.content.readuntil(b"\n\n")
+            os.kill(server.process.pid, signal.SIGKILL)
+            rest = await response.content.read()
+        assert b"[DONE]" not in rest
+        last = rest.rstrip().rpartition(b"data: ")[2]
+        assert json.loads(last)["error"]["code"] == "backend_failed"
+        after = await ask(found, max_tokens=3)
+        assert (after.status, after.json["model"]) == (200, "tiny")
