@@ -23,7 +23,7 @@ import pytest
 from tests.support.history import Ending, problems
 from tests.support.http_streams import CUT, HttpStreams
 from tests.support.server import MODEL
-from tests.support.serving_process import ServingProcess, serving_process
+from tests.support.serving_process import ServingProcess, replica_process, serving_process
 
 TOKENS = 120
 NAMES = [f"client {number}" for number in range(12)]
@@ -108,17 +108,6 @@ async def test_readiness_goes_with_the_only_engine_and_comes_back(settings: str)
         assert "the engine ended with code -9" in serving.said()
 
 
-def replica_arguments(key: Path, port: int) -> list[str]:
-    return ["--replica", "--ticket-key-file", str(key), "--port", str(port)]
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    path = tmp_path / "ticket.key"
-    path.write_text("k" * 40 + "\n")
-    return path
-
-
 def front_settings(folder: Path, key: Path, ports: Sequence[int]) -> str:
     urls = ", ".join(f'"http://127.0.0.1:{port}"' for port in ports)
     path = folder / "front.toml"
@@ -133,8 +122,8 @@ def front_settings(folder: Path, key: Path, ports: Sequence[int]) -> str:
 async def test_a_killed_machine_costs_no_stream_and_is_used_again_when_it_is_back(
     tmp_path: Path, key: Path
 ) -> None:
-    with serving_process(*replica_arguments(key, 0)) as stays, ExitStack() as dying:
-        dies = dying.enter_context(serving_process(*replica_arguments(key, 0)))
+    with replica_process(key) as stays, ExitStack() as dying:
+        dies = dying.enter_context(replica_process(key))
         port = dies.port
         path = front_settings(tmp_path, key, [stays.port, port])
         with serving_process("--config", path) as front:
@@ -146,7 +135,7 @@ async def test_a_killed_machine_costs_no_stream_and_is_used_again_when_it_is_bac
                 await load
                 assert problems(streams.history, texts) == []
             dying.close()
-            with serving_process(*replica_arguments(key, port)) as back:
+            with replica_process(key, port) as back:
                 await is_used(front, back)
 
 
@@ -165,7 +154,7 @@ async def test_a_killed_front_leaves_no_engine_and_no_work_and_its_port_is_free(
     tmp_path: Path, key: Path
 ) -> None:
     """Its own engines end by themselves, a replica elsewhere stops what it did for it."""
-    with serving_process(*replica_arguments(key, 0)) as replica:
+    with replica_process(key) as replica:
         path = front_settings(tmp_path, key, [replica.port])
         with serving_process("--config", path) as front, serving_process() as own:
             engines = [os.pidfd_open(pid) for pid in own.engines()]

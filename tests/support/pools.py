@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from stoker.config.fleet_schema import BalanceSection
-from stoker.core.clock import SystemClock
+from stoker.core.clock import Clock, SystemClock
 from stoker.engine.frames import EngineSettings
 from stoker.fleet.interface import ReplicaSpec, ReplicaState
 from stoker.fleet.local import LocalPlacer, LocalReplica
+from stoker.fleet.remote_placer import RemotePlacer, Resolve, resolve
 from stoker.gateway.balancing import Balancing
 from stoker.gateway.pool import ReplicaPool
 from tests.support.engine_streams import SLOW, until
+from tests.support.server import MODEL
 
 
 class RunningPool:
@@ -36,15 +38,38 @@ class RunningPool:
 
 
 @asynccontextmanager
+async def remote_pool(
+    urls: Sequence[str], key: bytes, clock: Clock | None = None, look_up: Resolve = resolve
+) -> AsyncIterator[ReplicaPool]:
+    """Over replicas that run already; one is ready."""
+    clock = clock or SystemClock()
+    placer = RemotePlacer(urls, MODEL, key, clock, look_up)
+    pool = ReplicaPool(placer, Balancing(BalanceSection(policy="least_loaded")), clock)
+    try:
+        await pool.start()
+        yield pool
+    finally:
+        await pool.close()
+
+
+def ready(pool: ReplicaPool) -> int:
+    return sum(one.state is ReplicaState.READY for one in pool.replicas)
+
+
+@asynccontextmanager
 async def running_pool(
     count: int = 2,
     engine: EngineSettings = SLOW,
     max_restarts: int = 100,
     balancing: Balancing | None = None,
+    stuck_after: float = 10.0,
+    clock: Clock | None = None,
 ) -> AsyncIterator[RunningPool]:
-    clock = SystemClock()
+    clock = clock or SystemClock()
     spec = ReplicaSpec(model="tiny", source="", engine=engine)
-    placer = LocalPlacer(spec, clock, expected=count, max_restarts=max_restarts)
+    placer = LocalPlacer(
+        spec, clock, expected=count, max_restarts=max_restarts, stuck_after=stuck_after
+    )
     least_loaded = Balancing(BalanceSection(policy="least_loaded"))
     pool = ReplicaPool(placer, balancing or least_loaded, clock)
     running = RunningPool(pool, placer)

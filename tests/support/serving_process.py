@@ -7,6 +7,7 @@ thing: flags, engine processes, pool, signals, exit code.
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -87,6 +88,10 @@ class ServingProcess:
         """The exit code."""
         return self.process.wait(within)
 
+    def stopped(self) -> None:
+        """Waits until a stop signal has taken effect."""
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
     def engines(self) -> list[int]:
         pid = self.process.pid
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -114,6 +119,14 @@ def serving_process(
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
+
+
+@contextmanager
+def replica_process(key_file: Path, port: int = 0, **options: Any) -> Iterator[ServingProcess]:
+    """`stoker serve --replica`."""
+    arguments = ["--replica", "--ticket-key-file", str(key_file), "--port", str(port)]
+    with serving_process(*arguments, **options) as running:
+        yield running
 
 
 if __name__ == "__main__":

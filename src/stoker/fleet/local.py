@@ -15,6 +15,7 @@ from stoker.core.request import Request
 from stoker.engine.client import EngineClient, Progress
 from stoker.engine.interface import EngineInfo, EngineState
 from stoker.engine.stream import Stream
+from stoker.engine.watchdog import SHORTEST_LIMIT
 from stoker.errors import NoCapacity, ReplicaLost, StokerError
 from stoker.fleet.interface import Replica, ReplicaId, ReplicaSpec, ReplicaState
 
@@ -97,6 +98,7 @@ class LocalPlacer:
         *,
         expected: int = 1,
         max_restarts: int = 5,
+        stuck_after: float = SHORTEST_LIMIT,
         progress: Progress | None = None,
     ) -> None:
         threads = max(1, spec.engine.threads // expected)
@@ -104,6 +106,7 @@ class LocalPlacer:
         self._model = spec.model
         self._clock = clock
         self._max_restarts = max_restarts
+        self._stuck_after = stuck_after
         self._progress = progress
         self._replicas: dict[ReplicaId, LocalReplica] = {}
         self._numbers = itertools.count(1)
@@ -129,6 +132,7 @@ class LocalPlacer:
         backend = LocalBackend(
             self._engine,
             max_restarts=self._max_restarts,
+            stuck_after=self._stuck_after,
             clock=self._clock,
             progress=self._progress,
             changed=self._notice,
