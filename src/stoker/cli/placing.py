@@ -23,7 +23,7 @@ def _local(entry: ModelEntry, spec: ReplicaSpec, config: Config, progress: Progr
     return LocalPlacer(
         spec,
         SystemClock(),
-        expected=entry.replicas,
+        expected=entry.replicas if entry.autoscale is None else entry.autoscale.maximum,
         max_restarts=config.engine.max_restarts,
         progress=progress,
     )

@@ -49,8 +49,8 @@ class ServedModel:
         )
         spec = ReplicaSpec(model=entry.name, source=section.name, engine=engine)
         progress = self._bars.enter_context(bar(f"Loading {entry.name}"))
-        placer = make_placer(entry, spec, config, progress)
-        self.backend = ReplicaPool(placer, Balancing(config.balance, key), SystemClock())
+        self.placer = make_placer(entry, spec, config, progress)
+        self.backend = ReplicaPool(self.placer, Balancing(config.balance, key), SystemClock())
 
     async def start(self) -> None:
         """Returns when the model can answer. Raises SetupError's kinds, or ReplicaLost."""

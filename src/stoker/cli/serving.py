@@ -14,9 +14,12 @@ from stoker.api.assembly import Parts, assemble
 from stoker.api.front import Front
 from stoker.api.reloading import Reloading
 from stoker.api.server import Server
+from stoker.cli.scaling import Scaling
 from stoker.cli.served_model import ServedModel
 from stoker.config.load import LoadedConfig
 from stoker.config.paths import cache_folder
+from stoker.config.reload import Reload
+from stoker.config.schema import Config
 from stoker.config.watch import ConfigWatcher
 from stoker.core.clock import SystemClock
 from stoker.gateway.identity import Keyring
@@ -65,16 +68,21 @@ class Serving:
         application = await self._application()
         server = Server(application, self._config.server, self._announce)
         running = asyncio.create_task(server.run_until_stopped())
-        watching = asyncio.create_task(self._watch(application.front), name="configuration")
+        scaling = Scaling(self._models, application.front, self._config)
+        watching = asyncio.create_task(
+            self._watch(application.front, scaling), name="configuration"
+        )
+        scaling_task = asyncio.create_task(self._scale(scaling, loading), name="scaling")
         try:
             await asyncio.wait({running, loading}, return_when=asyncio.FIRST_COMPLETED)
             if loading.done() and not server.stopping:  # stopped while loading is no failure
                 _raise_first(loading)
             return await running
         finally:
-            watching.cancel()
-            running.cancel()
-            await asyncio.gather(watching, running, return_exceptions=True)
+            tasks = (watching, scaling_task, running)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _application(self) -> Application:
         texts = await asyncio.gather(*(model.text() for model in self._models))
@@ -90,11 +98,20 @@ class Serving:
         )
         return assemble(config, parts, keyring, ledger)
 
-    async def _watch(self, front: Front) -> None:
-        if self._loaded.path is not None:
-            folder = cache_folder(self._config.model)
-            apply = Reloading(front, folder).apply
-            await ConfigWatcher(self._loaded, self._load_again, apply).run()
+    async def _scale(self, scaling: Scaling, loading: asyncio.Task[None]) -> None:
+        await asyncio.wait({loading})
+        await scaling.run()
+
+    async def _watch(self, front: Front, scaling: Scaling) -> None:
+        if self._loaded.path is None:
+            return
+        reloading = Reloading(front, cache_folder(self._config.model))
+
+        async def apply(config: Config, reload: Reload) -> None:
+            await reloading.apply(config, reload)
+            scaling.configure(config)
+
+        await ConfigWatcher(self._loaded, self._load_again, apply).run()
 
     def _announce(self, url: str) -> None:
         seconds = time.monotonic() - self._started
