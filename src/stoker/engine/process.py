@@ -166,11 +166,11 @@ def main(path: str) -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="engine: %(message)s")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(path)
-        check_same_user(connection)
         try:
+            connection.connect(path)
+            check_same_user(connection)
             return EngineProcess(Link(connection)).run()
-        except (BrokenPipeError, ConnectionResetError):
+        except (ConnectionError, FileNotFoundError):  # the front is gone
             return 0
 
 

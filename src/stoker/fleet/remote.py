@@ -17,7 +17,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
-from stoker.fleet.remote_stream import LOST, LOST_COMPUTING, RemoteStream, whole
+from stoker.fleet.remote_stream import LOST, LOST_COMPUTING, RemoteStream, refusal, whole
 from stoker.fleet.replica_protocol import (
     MINE,
     REPORT_PATH,
@@ -149,10 +149,10 @@ class RemoteBackend:
         async with self._session.get(
             self._url + REPORT_PATH, headers=self._headers(ticket), allow_redirects=False
         ) as response:
-            check_version(response.headers.get(VERSION_HEADER), f"the replica at {self._url}")
-            body = await whole(response)
             if response.status != 200:
-                raise errors.ProtocolError(f"the replica answers with status {response.status}")
+                raise await refusal(response)
+            check_version(response.headers.get(VERSION_HEADER), "the replica")
+            body = await whole(response)
         try:
             return msgspec.json.decode(body, type=ReplicaReport)
         except msgspec.DecodeError:

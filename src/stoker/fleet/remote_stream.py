@@ -13,7 +13,7 @@ from stoker import errors
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.engine import frames
-from stoker.fleet.replica_protocol import FRAMES, SUBMIT_PATH
+from stoker.fleet.replica_protocol import FRAMES, SUBMIT_PATH, VERSION_HEADER
 
 Result = TypeVar("Result")
 
@@ -54,7 +54,7 @@ class RemoteStream:
                 return
             async with response:
                 if response.status != 200:
-                    raise await _refusal(response)
+                    raise await refusal(response)
                 self._begun = True
                 async for delta in self._read(response):
                     yield delta
@@ -103,6 +103,7 @@ class RemoteStream:
 class Refused(msgspec.Struct, frozen=True):
     code: str = ""
     message: str = ""
+    param: str | None = None
 
 
 class RefusedBody(msgspec.Struct, frozen=True):
@@ -119,16 +120,16 @@ async def whole(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> errors.StokerError:
+async def refusal(response: aiohttp.ClientResponse) -> errors.StokerError:
     """The replica's error as ours. What no client can help is this replica being of no use."""
     try:
         refused = msgspec.json.decode(await whole(response), type=RefusedBody).error
     except msgspec.DecodeError:
         refused = Refused()
     kind = _CLIENTS.get(refused.code)
-    if kind is not None:
+    if kind is not None and refused.param != VERSION_HEADER:
         return kind(refused.message)
-    return errors.NoCapacity(f"a replica refused with status {response.status}")
+    return errors.NoCapacity(f"it refuses with status {response.status}: {refused.message[:200]!r}")
 
 
 _CLIENTS: dict[str, type[errors.StokerError]] = {
