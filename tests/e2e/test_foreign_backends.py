@@ -4,6 +4,7 @@ scripted servers that answer well and badly."""
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
 
+from stoker.config.load import load
+from stoker.gateway.identity import digest_of
 from tests.support import scripted_server as script
 from tests.support.eventually import eventually
 from tests.support.gateway import Gateway, ask, gateway, tenant
@@ -427,3 +430,20 @@ async def test_tokens_of_a_model_elsewhere_cannot_be_counted_here(foreign: Any) 
             assert response.status == 400
             assert (await response.json())["error"]["code"] == "unsupported_constraint"
     assert not server.received
+
+
+def test_the_example_is_sound(tmp_path: Path) -> None:
+    folder = Path("examples/own-model-first-provider-fallback")
+    copied = tmp_path / "stoker.toml"
+    copied.write_text((folder / "stoker.toml").read_text())
+    key = tmp_path / "provider.key"
+    key.write_text("secret\n")
+    key.chmod(0o600)
+    loaded = load(path=copied, environ={})
+    assert loaded.config.backends[0].api_key == "secret"
+    assert not loaded.warnings
+    readme = (folder / "README.md").read_text()
+    for entry in loaded.config.keys:
+        written = re.findall(rf"sk-stoker-{entry.tenant}-[\w-]+", readme)
+        assert written
+        assert f"sha256:{digest_of(written[0].encode()).hex()}" == entry.digest
