@@ -100,7 +100,7 @@ def test_what_has_no_words_has_none(body: bytes) -> None:
         ("key sk-abcdefgh1234 is wrong", "key [key] is wrong"),
         ("Bearer abc.def is wrong", "[key] is wrong"),
         ("mine is SECRET", "mine is [key]"),
-        ("in /home/me/models/a.bin", "in [path]"),
+        ("in /srv/me/models/a.bin", "in [path]"),
         ("two\r\nlines\x1b[31m\u2028", "two lines [31m"),
         ("max_tokens 1.5 and/or 'n' are fine", "max_tokens 1.5 and/or 'n' are fine"),
     ],
