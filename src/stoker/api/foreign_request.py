@@ -13,7 +13,8 @@ from stoker.api.front import Front
 from stoker.api.openai.fields import AtLeastOne
 from stoker.config.schema import LimitsSection
 from stoker.errors import BudgetExhausted, InvalidRequest
-from stoker.gateway.upstream.question import Question, Surface, check_fields, check_part
+from stoker.gateway.upstream.client_choices import check_fields, check_part
+from stoker.gateway.upstream.question import Question, Surface
 
 ASSUMED_TOKENS = 4096
 """Of an answer whose length the client leaves open; where tokens are counted it gets no more."""

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
-
-from stoker.errors import InvalidRequest
 
 
 class Surface(enum.Enum):
@@ -34,40 +30,3 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 def encoded(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
-
-
-REFUSED_FIELDS = frozenset({"api_base", "api_key", "base_url"})
-"""Some proxies take these as the address and key to use: a client must not choose either."""
-
-_SCHEME = re.compile(r"[\s\x00-\x20]*(?:[a-z][a-z0-9+.-]+:|[/\\]{2})", re.IGNORECASE)
-
-
-def check_fields(fields: Iterable[str]) -> None:
-    """Raises InvalidRequest."""
-    for name in REFUSED_FIELDS.intersection(fields):
-        raise InvalidRequest(f"'{name}' cannot be chosen by a client", param=name)
-
-
-def check_part(part: Any, where: str) -> None:
-    """Raises InvalidRequest for a part of a message that holds an address: nobody is made to fetch
-    what a client names (see docs/how-to/backends.md)."""
-    if isinstance(part, dict):
-        for name, value in part.items():
-            if name == "text":
-                continue
-            if isinstance(value, str) and not _harmless(name, value):
-                raise InvalidRequest(
-                    f"'{where}' holds an address; only data: is taken",
-                    param=where,
-                    hint="Send the picture itself, as data:image/png;base64,...",
-                )
-            check_part(value, where)
-    elif isinstance(part, list):
-        for inner in part:
-            check_part(inner, where)
-
-
-def _harmless(name: str, value: str) -> bool:
-    if value[:5].lower() == "data:":
-        return True
-    return "url" not in name.lower() and _SCHEME.match(value) is None
