@@ -157,7 +157,7 @@ async def test_a_deadline_holds_while_no_replica_is_there() -> None:
 
 async def test_a_request_wakes_a_pool_that_sleeps() -> None:
     async with running_pool(1) as running:
-        await running.replicas[0].sleep()
+        await running.replicas[0].sleep(1)
         stream = Running(running.pool, request("wake", 5))
         await stream.ended()
         assert stream.tokens == wanted(stream.asked)

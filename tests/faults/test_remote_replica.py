@@ -29,7 +29,7 @@ from stoker.gateway.pool import ReplicaPool
 from tests.support.engine_streams import Running, request, until
 from tests.support.server import MODEL, RunningServer, replica_server
 from tests.support.text import vocab_size
-from tests.support.toxic_proxy import ToxicProxy, toxic_proxy
+from tests.support.toxic_proxy import CHUNK, ToxicProxy, toxic_proxy
 
 KEY = "k" * 40
 
@@ -104,14 +104,17 @@ async def test_tokens_come_as_from_an_engine_next_door(replica: RunningServer) -
 
 
 @pytest.mark.fault("F08")
-async def test_a_stream_cut_at_any_byte_is_a_beginning_and_a_loss(replica: RunningServer) -> None:
+@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.slow)])
+async def test_a_stream_cut_at_any_byte_is_a_beginning_and_a_loss(
+    replica: RunningServer, step: int
+) -> None:
     """Frames are never joined wrongly, however a connection ends."""
     async with toxic_proxy(replica.port) as proxy, connected(replica.url) as well:
         await well.seen.wait()
         whole = Running(well, request("cut", 8))  # type: ignore[arg-type]
         await whole.ended()
         lost = 0
-        for cut in range(0, 2600, 13):
+        for cut in range(0, 2600, step):
             proxy.toxic.cut_after = None
             async with aiohttp.ClientSession() as session:
                 backend = RemoteBackend(
@@ -131,9 +134,12 @@ async def test_a_stream_cut_at_any_byte_is_a_beginning_and_a_loss(replica: Runni
 
 
 @pytest.mark.fault("F08")
-async def test_one_byte_at_a_time_is_only_slow(replica: RunningServer) -> None:
+@pytest.mark.parametrize(("size", "delay"), [(1, 0.0), (64, 0.001), (CHUNK, 0.02)])
+async def test_a_network_that_is_slow_or_cuts_into_pieces_is_only_slow(
+    replica: RunningServer, size: int, delay: float
+) -> None:
     async with toxic_proxy(replica.port) as proxy:
-        proxy.toxic.slice = 1
+        proxy.toxic.slice, proxy.toxic.delay = size, delay
         async with connected(proxy.url) as backend:
             await backend.seen.wait()
             stream = Running(backend, request("slices", 6))  # type: ignore[arg-type]

@@ -55,8 +55,9 @@ class DrawingMachine(RuleBasedStateMachine):
         asyncio.run(self._reserve(prompt, outputs))
 
     async def _reserve(self, prompt: int, outputs: list[int]) -> None:
-        wanted = (self.limiter.reserve(ask(TENANT, prompt, output=output)) for output in outputs)
-        for found in await asyncio.gather(*wanted, return_exceptions=True):
+        asked = (ask(TENANT, prompt, output=output, seconds=1e9) for output in outputs)
+        reserving = map(self.limiter.reserve, asked)
+        for found in await asyncio.gather(*reserving, return_exceptions=True):
             if isinstance(found, Grant):
                 window = window_of("hour", self.clock.wall())
                 self.open.append((window, found))

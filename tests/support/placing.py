@@ -35,7 +35,7 @@ class NamedReplica:
         if self.failure is not None:
             raise self.failure
 
-    async def sleep(self) -> None:
+    async def sleep(self, grace: float) -> None:
         self.state = ReplicaState.SLEEPING
 
     async def wake(self) -> None:

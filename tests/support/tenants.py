@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from stoker.errors import BudgetExhausted, RateLimitExceeded
+from stoker.errors import BudgetExhausted, RateLimitExceeded, StorageUnavailable
 from stoker.gateway.ledger import Ask, Ledger
 from stoker.gateway.tenant import Tenant, TenantLimits
 from stoker.gateway.usage import Price, Usage
@@ -46,6 +46,8 @@ async def spend_all(ledgers: list[Ledger], of: Tenant, clients: int, tokens: int
                 return spent
             except RateLimitExceeded:  # what is left is held by the others
                 await asyncio.sleep(0.001)
+            except StorageUnavailable:  # a busy machine: so many at once wait for a connection
+                await asyncio.sleep(0.1)
 
     every = (client(ledgers[number % len(ledgers)]) for number in range(clients))
     return sum(await asyncio.gather(*every))

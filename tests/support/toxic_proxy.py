@@ -20,6 +20,8 @@ class Toxic:
         """Bytes of one connection, after which it is closed."""
         self.slice = CHUNK
         """Bytes passed on at a time."""
+        self.delay = 0.0
+        """Seconds that every piece takes longer."""
         self.swallow = False
         """Nothing arrives any more, and nobody is told."""
         self.reset = False
@@ -75,11 +77,11 @@ class ToxicProxy:
                 left = self.toxic.cut_after
                 size = size if left is None else min(size, left - sent)
                 if size > 0:
+                    await asyncio.sleep(self.toxic.delay)
                     writer.write(data[:size])
                     await writer.drain()
                     self.toxic.passed += size
                     sent, data = sent + size, data[size:]
-                    await asyncio.sleep(0)
                 if left is not None and sent >= left:
                     return
 

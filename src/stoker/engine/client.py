@@ -151,9 +151,7 @@ class EngineClient:
 
     async def drain(self, grace: float) -> None:
         self._final = self._final or EngineState.DRAINING
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), grace)
-        self._end_all(errors.Draining.code)
+        await self._empty(grace)
 
     async def close(self) -> None:
         """Ends every stream and the process. Safe to call twice."""
@@ -162,6 +160,12 @@ class EngineClient:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _empty(self, grace: float) -> None:
+        """Lets requests finish for `grace` seconds, then ends them."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), grace)
+        self._end_all(errors.Draining.code)
 
     # --- streams ----------------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ class Controller:
         for replica_id in wanted.wake:
             self._change(replica_id, self._timed(replicas[replica_id].wake(), self._wakes))
         for replica_id in wanted.sleep:
-            self._change(replica_id, replicas[replica_id].sleep())
+            self._change(replica_id, replicas[replica_id].sleep(self._grace))
         for replica_id in wanted.stop:
             self._change(replica_id, self._placer.stop(replica_id, self._grace))
         if now >= self._refused_until:

@@ -53,8 +53,8 @@ class Replica(Protocol):
         """Returns once it has been READY; raises why it never can be."""
         ...
 
-    async def sleep(self) -> None:
-        """It is SLEEPING afterwards, unless it has requests or cannot."""
+    async def sleep(self, grace: float) -> None:
+        """Drains it for up to `grace` seconds; it is SLEEPING afterwards, unless it cannot."""
         ...
 
     async def wake(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from stoker.engine.watchdog import SHORTEST_LIMIT
 from stoker.errors import NoCapacity, ReplicaLost, StokerError
 from stoker.fleet.interface import Replica, ReplicaId, ReplicaSpec, ReplicaState
 
+log = logging.getLogger(__name__)
+
+ENDING_SECONDS = 1.0
 STATES = {
     EngineState.LOADING: ReplicaState.STARTING,
     EngineState.READY: ReplicaState.READY,
@@ -36,9 +40,26 @@ class LocalBackend(EngineClient):
     def __init__(self, *arguments: Any, changed: Callable[[], None], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._changed = changed
+        self.closing = False
+        """On its way to sleep: nothing new is taken."""
+
+    async def rest(self, grace: float) -> None:
+        """Sleeps, once the requests it has are done or `grace` seconds have passed."""
+        self.closing = True
+        self._changed()
+        try:
+            await self._empty(grace)
+            async with asyncio.timeout(ENDING_SECONDS):
+                await self._idle.wait()
+            await self.sleep()
+        except TimeoutError:
+            log.warning("a reader does not take its ending: the engine stays awake")
+        finally:
+            self.closing = False
+            self._changed()
 
     def _refuse(self, request: Request) -> None:
-        if self.state not in (EngineState.READY, EngineState.SLEEPING):
+        if self.closing or self.state not in (EngineState.READY, EngineState.SLEEPING):
             raise NoCapacity("this replica is not ready")
         super()._refuse(request)
 
@@ -71,13 +92,15 @@ class LocalReplica:
 
     @property
     def state(self) -> ReplicaState:
-        return STATES[self.backend.state]
+        state = STATES[self.backend.state]
+        closing = self.backend.closing and state is ReplicaState.READY
+        return ReplicaState.DRAINING if closing else state
 
     async def started(self) -> None:
         await asyncio.shield(self._loading)
 
-    async def sleep(self) -> None:
-        await self.backend.sleep()
+    async def sleep(self, grace: float) -> None:
+        await self.backend.rest(grace)
 
     async def wake(self) -> None:
         await self.backend.wake()

@@ -52,7 +52,7 @@ class RemoteReplica:
     async def started(self) -> None:
         await self.backend.seen.wait()
 
-    async def sleep(self) -> None:
+    async def sleep(self, grace: float) -> None:
         """It is not ours to put to sleep."""
 
     async def wake(self) -> None:

@@ -1,8 +1,8 @@
 """From how many replicas there should be to which one to wake, start, put to sleep or end. Pure.
 
-More: those that sleep are woken first, the rest is started. Fewer: the emptiest first; what is
-empty may sleep, as long as sleepers are wanted, and what is not is drained and ends. A placer that
-keeps processes warm, or files near, uses them when it starts one: that is its own affair.
+More: those that sleep are woken first, the rest is started. Fewer: the emptiest first, and as many
+as are wanted asleep sleep, the others end. A placer that keeps processes warm, or files near, uses
+them when it starts one: that is its own affair.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def changes(decision: Decision, replicas: Sequence[Standing]) -> Changes:
 
 def _fewer(leaving: Sequence[Standing], asleep: list[ReplicaId], standbys: int) -> Changes:
     room = max(0, standbys - len(asleep))
-    empty = [one for one in leaving if one.state is ReplicaState.READY and not one.in_flight]
-    sleep = {one.replica_id for one in empty[:room]}
+    able = [one.replica_id for one in leaving if one.state is ReplicaState.READY]
+    sleep = able[:room]
     stop = [one.replica_id for one in leaving if one.replica_id not in sleep]
     spare = asleep[: max(0, len(asleep) - standbys)]
-    return Changes(sleep=tuple(sorted(sleep)), stop=(*stop, *spare))
+    return Changes(sleep=tuple(sleep), stop=(*stop, *spare))

@@ -77,9 +77,10 @@ class ReplicaSet:
             await asyncio.wait_for(changed.wait(), seconds)
 
     def taking(self, refused: Container[ReplicaId]) -> list[Replica]:
-        """Those to choose from: ready ones, else sleeping ones, which a request wakes. Without
-        those that `refused` names."""
-        for state in (ReplicaState.READY, ReplicaState.SLEEPING):
+        """Those to choose from, without those that `refused` names: ready ones, else sleeping ones,
+        which a request wakes unless there is somebody who does and is told."""
+        states = (ReplicaState.READY, ReplicaState.SLEEPING)
+        for state in states if self._wanted is None else states[:1]:
             found = [
                 one for one in self.all if one.state is state and one.replica_id not in refused
             ]

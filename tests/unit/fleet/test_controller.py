@@ -29,7 +29,7 @@ def test_sleepers_are_woken_before_others_are_started() -> None:
     assert (found.wake, found.start, found.sleep, found.stop) == (("b",), 2, (), ())
 
 
-def test_the_emptiest_leave_first_and_sleep_only_if_empty_and_wanted() -> None:
+def test_the_emptiest_leave_first_and_sleep_if_wanted() -> None:
     replicas = [standing("a", READY, 5), standing("b"), standing("c", READY, 1), standing("d")]
     found = changes(Decision(desired=1, standbys=1, why=""), replicas)
     assert (found.sleep, set(found.stop)) == (("b",), {"c", "d"})
