@@ -256,6 +256,19 @@ async def test_our_own_model_comes_first_and_a_full_one_sends_the_request_on(
             running.backend.state = EngineState.READY
 
 
+async def test_a_request_that_is_sent_on_counts_once_in_its_tenants_minute(tmp_path: Path) -> None:
+    async with scripted(whole({}, 503), whole({}, 503)) as down, scripted(whole(ANSWER)) as up:
+        text = (
+            backend(down, "down") + backend(up, "up") + '[[routes]]\nname = "chat"\n'
+            'targets = [{ backend = "down", model = "m" }, { backend = "up", model = "m" }]\n'
+            + tenant("thrifty", requests_per_minute=2)
+        )  # fmt: skip
+        with gateway(tmp_path, text) as running:
+            answers = [await ask(running, "thrifty") for _ in range(3)]
+        assert [one.status for one in answers] == [200, 200, 429]
+        assert down.received
+
+
 async def test_a_client_that_leaves_cancels_the_request_there_and_pays_for_what_came(
     tmp_path: Path,
 ) -> None:

@@ -157,6 +157,7 @@ class Answer:
         job = self._job
         return Demand(
             request_id=self._exchange.request_id,
+            visit=self._exchange.visit,
             principal=self._exchange.principal,
             model=self._service.name,
             price=self._service.price,

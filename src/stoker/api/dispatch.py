@@ -9,7 +9,13 @@ import msgspec
 from stoker.api.exchange import Exchange
 from stoker.api.front import Front
 from stoker.api.service import Service
-from stoker.errors import CapacityError, InvalidRequest, StokerError, UnsupportedConstraint
+from stoker.errors import (
+    CapacityError,
+    InvalidRequest,
+    RateLimitExceeded,
+    StokerError,
+    UnsupportedConstraint,
+)
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, Target
 
 Endpoint = Callable[[Exchange], Awaitable[None]]
@@ -88,5 +94,7 @@ class ByModelOrOnly(ByModel):
 
 
 def _elsewhere(error: StokerError) -> bool:
-    """Whether another target may well do better."""
+    """Whether another target may well do better. A tenant's limits are the same everywhere."""
+    if isinstance(error, RateLimitExceeded):
+        return False
     return isinstance(error, CapacityError) or error.status >= 500

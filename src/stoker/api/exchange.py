@@ -14,6 +14,7 @@ from stoker.api.body import ClientGone, read_body
 from stoker.api.errors import JSON, Headers, closes, error_body, error_headers
 from stoker.config.schema import LimitsSection
 from stoker.errors import InvalidRequest, StokerError, UnsupportedMediaType
+from stoker.gateway.admission import Visit
 from stoker.gateway.tenant import ANONYMOUS
 
 LINGER_SECONDS = 1.0
@@ -38,6 +39,7 @@ class Exchange:
         """In bytes. What a request may cost to read is in proportion to it."""
         self.route = "-"
         """The pattern of the path, for logs; never what the client wrote."""
+        self.visit = Visit()
         self.receive = receive
         self.send = send
 

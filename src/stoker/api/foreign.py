@@ -47,6 +47,7 @@ class ForeignAnswers:
     ) -> Demand:
         return Demand(
             request_id=exchange.request_id,
+            visit=exchange.visit,
             principal=exchange.principal,
             model=target.model,
             backend=target.backend,

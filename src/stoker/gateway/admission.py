@@ -19,10 +19,19 @@ from stoker.gateway.tenant import Principal
 from stoker.gateway.usage import Price, Usage
 
 
+class Visit:
+    """One request of a client, at however many targets it is tried."""
+
+    def __init__(self) -> None:
+        self.counted = False
+        """In its tenant's requests of the minute."""
+
+
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """What a request may come to, known before it runs."""
 
     request_id: str
+    visit: Visit
     principal: Principal
     model: str
     backend: str = ""
@@ -45,6 +54,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
             model=self.model,
             backend=self.backend,
             price=self.price,
+            requests=0 if self.visit.counted else 1,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             seconds=self.seconds,
@@ -102,6 +112,7 @@ class Admission:
         before anything ran."""
         ledger = self.ledger
         grant = await ledger.reserve(demand.ask)
+        demand.visit.counted = True
         admitted = Admitted(grant)
         try:
             async with line.turn(demand) as turn:

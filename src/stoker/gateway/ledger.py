@@ -25,6 +25,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     backend: str = ""
     """Who is to answer; empty: we do."""
     price: Price = Price()
+    requests: int = 1
+    """What it counts for in its tenant's minute; 0: an earlier try of it counts already."""
     input_tokens: int
     output_tokens: int
     """The most that are wanted."""

@@ -89,7 +89,7 @@ class Limits:
         output = _affordable(account, ask)
         output = _fitting(account, ask, output, now)
         worst = ask.price.worst(ask.input_tokens, output)
-        account.requests.add(1, now)
+        account.requests.add(ask.requests, now)
         account.running += 1
         account.reserved += worst
         second = account.tokens.add(ask.input_tokens + output, now)
@@ -148,8 +148,8 @@ def _check_requests(account: Account, ask: Ask, now: float) -> None:
     if limits.concurrency and account.running >= limits.concurrency:
         raise error_of(Refusal.CONCURRENCY, ask, SOON)
     most = limits.requests_per_minute
-    if most and account.requests.total(now) >= most:
-        after = account.requests.seconds_until(1, most, now)
+    if most and account.requests.total(now) + ask.requests > most:
+        after = account.requests.seconds_until(ask.requests, most, now)
         raise error_of(Refusal.REQUESTS, ask, after)
 
 

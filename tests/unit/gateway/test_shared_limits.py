@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stoker.config.fleet_schema import StoreSection
@@ -156,7 +157,8 @@ async def test_the_scripts_decide_as_the_policy_does(
                 output = chance.choice([0, 1, 30, 400, 2000])
                 prompt = chance.choice([1, 80, 500, 3000])
                 asked = ask(chance.choice(kinds), prompt, output=output, seconds=100.0)
-                await both.reserve(asked)
+                again = chance.choice([1, 1, 0])
+                await both.reserve(msgspec.structs.replace(asked, requests=again))
             else:
                 await both.settle(chance.randrange(100), chance.choice([0, 20, 9999]))
             clock.advance(chance.choice([0.0, 0.0, 0.25, 3.0, 3.0, 40.0]))

@@ -102,6 +102,7 @@ class PostgresqlLimits:
             limits.budget if price.worst(1, 1) else 0,
             ask.input_tokens, ask.output_tokens, LEAST_TOKENS,
             price.worst(ask.input_tokens, 0), price.output, order.record.decode(),
+            ask.requests,
         )  # fmt: skip
         row = await self._store.call(lambda connection: connection.fetchrow(_RESERVE, *values))
         expired = msgspec.json.decode(row["expired"] or "[]", type=tuple[tuple[str, int, int], ...])
@@ -131,7 +132,7 @@ class PostgresqlLimits:
         """The connections are the store's."""
 
 
-_RESERVE = f"select * from stoker.reserve({', '.join(f'${n}' for n in range(1, 16))})"  # noqa: S608
+_RESERVE = f"select * from stoker.reserve({', '.join(f'${n}' for n in range(1, 17))})"  # noqa: S608
 _RECORD = f"select stoker.record({', '.join(f'${n}' for n in range(1, 14))})"
 
 

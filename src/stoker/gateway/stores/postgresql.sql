@@ -111,7 +111,7 @@ create function stoker.reserve(
     name text, of_tenant text, of_window text, wall double precision, seconds double precision,
     concurrency bigint, most_requests bigint, most_tokens bigint, budget bigint,
     input bigint, wanted bigint, least_output bigint, prompt_cost bigint, output_price bigint,
-    of_record text,
+    of_record text, counts bigint,
     out refusal text, out output bigint, out retry_after double precision, out expired text
 ) language plpgsql as $$
 declare
@@ -148,9 +148,9 @@ begin
         retry_after := 1;
         return;
     end if;
-    if most_requests > 0 and total_requests >= most_requests then
+    if most_requests > 0 and total_requests + counts > most_requests then
         refusal := 'requests';
-        retry_after := stoker.seconds_until(of_tenant, now, total_requests + 1 - most_requests,
+        retry_after := stoker.seconds_until(of_tenant, now, total_requests + counts - most_requests,
             false);
         return;
     end if;
@@ -188,8 +188,8 @@ begin
 
     worst_cost := prompt_cost + output * output_price;
     update stoker.account set latest = now, running = running + 1 where tenant = of_tenant;
-    insert into stoker.minute as m values (of_tenant, floor(now), 1, input + output)
-        on conflict (tenant, second) do update set requests = m.requests + 1,
+    insert into stoker.minute as m values (of_tenant, floor(now), counts, input + output)
+        on conflict (tenant, second) do update set requests = m.requests + counts,
             tokens = m.tokens + excluded.tokens;
     insert into stoker.spending as s values (of_tenant, of_window, 0, worst_cost)
         on conflict (tenant, "window") do update set reserved = s.reserved + excluded.reserved;

@@ -74,7 +74,7 @@ class RedisLimits:
                     limits.concurrency, limits.requests_per_minute, limits.tokens_per_minute,
                     limits.budget if price.worst(1, 1) else 0,
                     ask.input_tokens, ask.output_tokens, LEAST_TOKENS,
-                    price.worst(ask.input_tokens, 0), price.output, order.record,
+                    price.worst(ask.input_tokens, 0), price.output, order.record, ask.requests,
                 ],
             )
         )  # fmt: skip

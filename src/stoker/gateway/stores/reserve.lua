@@ -8,6 +8,7 @@ local concurrency, requests, tokens = tonumber(ARGV[5]), tonumber(ARGV[6]), tonu
 local budget = tonumber(ARGV[8])
 local input, wanted, least = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local prompt_cost, output_price = tonumber(ARGV[12]), tonumber(ARGV[13])
+local counts = tonumber(ARGV[15])
 
 local SLOTS = 60
 local KEPT = { hour = 172800, day = 864000, week = 2592000, month = 8640000 }
@@ -90,8 +91,8 @@ if concurrency > 0 and redis.call('ZCARD', leases) >= concurrency then
   return answer('concurrency', 0, 1)
 end
 local slots, total = minute(prefix .. 'requests')
-if requests > 0 and total >= requests then
-  return answer('requests', 0, seconds_until(slots, total + 1 - requests))
+if requests > 0 and total + counts > requests then
+  return answer('requests', 0, seconds_until(slots, total + counts - requests))
 end
 if budget > 0 then
   local money = redis.call('HMGET', prefix .. window, 'spent', 'reserved')
@@ -118,7 +119,7 @@ if tokens > 0 then
 end
 
 local second, worst = whole(math.floor(now)), whole(prompt_cost + output * output_price)
-redis.call('HINCRBY', prefix .. 'requests', second, 1)
+redis.call('HINCRBY', prefix .. 'requests', second, counts)
 redis.call('EXPIRE', prefix .. 'requests', 2 * SLOTS)
 redis.call('HINCRBY', prefix .. 'tokens', second, whole(input + output))
 redis.call('EXPIRE', prefix .. 'tokens', 2 * SLOTS)
