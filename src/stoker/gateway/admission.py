@@ -31,7 +31,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """What a request may come to, known before it runs."""
 
     request_id: str
-    visit: Visit
+    visit: Visit = msgspec.field(default_factory=Visit)
     principal: Principal
     model: str
     backend: str = ""

@@ -9,7 +9,7 @@ import pytest
 from stoker.config.fleet_schema import QueueSection
 from stoker.core.clock import ManualClock
 from stoker.errors import Draining, Overloaded
-from stoker.gateway.admission import Admission, Demand, Visit
+from stoker.gateway.admission import Admission, Demand
 from stoker.gateway.capacity import Capacity
 from stoker.gateway.ledger import Grant, NoLimits
 from stoker.gateway.line import ModelLine
@@ -38,7 +38,6 @@ class Gate:
 
     async def request(self, name: str, tenant: Tenant, tokens: int = 10) -> None:
         demand = Demand(
-            visit=Visit(),
             request_id=name,
             principal=Principal(tenant=tenant),
             model="m",
