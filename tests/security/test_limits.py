@@ -235,4 +235,4 @@ async def test_silence_is_broken_by_comments() -> None:
     await exchange.while_connected(work(), stream.keep_alive)
     assert sent[0]["status"] == 200
     assert [message["body"] for message in sent[1:4]] == [b": waiting\n\n"] * 3
-    assert sent[-1]["body"] == b"data: end\n\n"
+    assert sent[-1]["body"] == b"data: last\n\ndata: [DONE]\n\n"

@@ -16,7 +16,7 @@ from stoker.api.failure import as_stoker_error
 from stoker.api.generation import Choice
 from stoker.api.openai.usage import Usage, UsageCounter
 from stoker.api.service import Service
-from stoker.api.sse import DONE, EventStream
+from stoker.api.sse import EventStream
 from stoker.core.output import TokenLogprobs
 from stoker.errors import BudgetExhausted, DeadlineExceeded
 from stoker.gateway.admission import Demand
@@ -44,6 +44,7 @@ class Collected:
         self.logprobs: list[TokenLogprobs] = []
         self.prompt_logprobs: list[TokenLogprobs] = []
         self.finish_reason = ""
+        self.stop: str | None = None
 
     @property
     def text(self) -> str:
@@ -60,19 +61,20 @@ class Collected:
         self.logprobs += delta.logprobs
         self.prompt_logprobs += delta.prompt_logprobs
         self.finish_reason = delta.finish_reason or self.finish_reason
+        self.stop = delta.stop or self.stop
 
 
 class Shape(Protocol):
     """How one surface spells an answer."""
 
-    def opening(self) -> bytes:
-        """Events before the first text."""
+    def opening(self, usage: Usage) -> bytes:
+        """Events before the first text. `usage` is what is known of the prompt by then."""
         ...
 
     def events(self, batch: Sequence[TextDelta]) -> bytes: ...
 
     def closing(self, usage: Usage) -> bytes:
-        """Events after every choice has finished, before the end marker."""
+        """Events after every choice has finished, before the dialect's end marker."""
         ...
 
     def whole(self, collected: Sequence[Collected], usage: Usage) -> bytes: ...
@@ -125,17 +127,19 @@ class Answer:
 
     async def _copy(self, stream: EventStream) -> None:
         unfinished = len(self._job.choices)
-        opening = self._shape.opening()
+        opened = False
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
                 unfinished -= sum(delta.finish_reason is not None for delta in batch)
-                events = opening + self._shape.events(batch)
-                opening = b""
+                events = self._shape.events(batch)
+                if not opened:
+                    events = self._shape.opening(self._usage.usage) + events
+                    opened = True
                 if not unfinished:
                     break
                 if events:
                     await stream.write(events)
-        await stream.finish(events + self._shape.closing(self._usage.usage) + DONE)
+        await stream.finish(events + self._shape.closing(self._usage.usage))
 
     async def _batches(self) -> AsyncGenerator[list[TextDelta], None]:
         """What the choices produce, once the request is admitted; what they used is settled."""

@@ -13,6 +13,7 @@ from starlette.routing import Router
 from stoker.api.asgi import Receive, Scope, Send
 from stoker.api.body import ClientGone
 from stoker.api.connections import most_requests
+from stoker.api.dialect import OPENAI
 from stoker.api.exchange import Exchange
 from stoker.api.failure import as_stoker_error
 from stoker.api.front import Front
@@ -42,12 +43,18 @@ class Application:
         self.idle.set()
         self._host_gate = HostGate(server)
         self._key_gate = KeyGate(front, SystemClock())
-        self._router: Router = router(operations(front) if table is None else table)
+        offered = operations(front) if table is None else table
+        self._dialects = {operation.path: operation.dialect for operation in offered}
+        self._router: Router = router(offered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        exchange = Exchange(scope, receive, send, self.front.limits, f"req_{secrets.token_hex(12)}")
+        request_id, dialect = (
+            f"req_{secrets.token_hex(12)}",
+            self._dialects.get(scope["path"], OPENAI),
+        )
+        exchange = Exchange(scope, receive, send, self.front.limits, request_id, dialect)
         self.open_requests += 1
         self.idle.clear()
         try:

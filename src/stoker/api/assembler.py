@@ -32,6 +32,8 @@ class TextDelta(msgspec.Struct, frozen=True):
     """Output tokens so far, those of a stop string included."""
     num_cached_tokens: int = 0
     finish_reason: str | None = None
+    stop: str | None = None
+    """The stop string that ended it, if one did."""
 
 
 class TextAssembler:
@@ -53,13 +55,14 @@ class TextAssembler:
     def push(self, delta: TokenDelta) -> TextDelta:
         """Raises the error the engine ended the sequence with, if it did."""
         self._num_cached = max(self._num_cached, delta.num_cached_tokens)
-        text, stopped = self._take(delta)
-        reason = "stop" if stopped else None
-        if reason is None and delta.finish is not None:
+        text, stop = self._take(delta)
+        reason: str | None = None
+        if stop is None and delta.finish is not None:
             reason = finish_reason(delta.finish)
-            tail, stopped = self._flush()
+            tail, stop = self._flush()
             text += tail
-            reason = "stop" if stopped else reason
+        stopped = stop is not None
+        reason = "stop" if stopped else reason
         self._delivered += len(text)
         return TextDelta(
             self._index,
@@ -69,34 +72,35 @@ class TextAssembler:
             self._num_tokens,
             self._num_cached,
             reason,
+            stop,
         )
 
-    def _take(self, delta: TokenDelta) -> tuple[str, bool]:
+    def _take(self, delta: TokenDelta) -> tuple[str, str | None]:
+        """Text, and the stop string that cut it."""
         if not self._has_stops and not delta.logprobs:
             self._num_tokens += len(delta.token_ids)
-            return self._detokenizer.push(delta.token_ids), False
+            return self._detokenizer.push(delta.token_ids), None
         pieces = []
         for position, token in enumerate(delta.token_ids):
-            piece, stopped = self._take_one(token, delta, position)
+            piece, stop = self._take_one(token, delta, position)
             pieces.append(piece)
-            if stopped:
-                return "".join(pieces), True
-        return "".join(pieces), False
+            if stop is not None:
+                return "".join(pieces), stop
+        return "".join(pieces), None
 
-    def _take_one(self, token: TokenId, delta: TokenDelta, position: int) -> tuple[str, bool]:
+    def _take_one(self, token: TokenId, delta: TokenDelta, position: int) -> tuple[str, str | None]:
         text = self._detokenizer.push((token,))
         self._num_tokens += 1
         first, self._produced = self._produced, self._produced + len(text)
         if delta.logprobs:
             self._withheld.append((first, self._produced, delta.logprobs[position]))
         if self._num_tokens <= self._min_tokens:
-            return text, False
-        delivered, matched = self._matcher.push(text)
-        return delivered, matched is not None
+            return text, None
+        return self._matcher.push(text)
 
-    def _flush(self) -> tuple[str, bool]:
-        text, matched = self._matcher.push(self._detokenizer.flush())
-        return (text, True) if matched is not None else (text + self._matcher.flush(), False)
+    def _flush(self) -> tuple[str, str | None]:
+        text, stop = self._matcher.push(self._detokenizer.flush())
+        return text + self._matcher.flush(), stop
 
     def _released(self, *, everything: bool, cut: bool) -> tuple[TokenLogprobs, ...]:
         """Log probabilities follow their text: none is shown of a token that a stop removed."""

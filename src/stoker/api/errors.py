@@ -45,9 +45,14 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 def error_body(error: StokerError, request_id: str) -> bytes:
     """The JSON object with the one key `error`."""
+    return msgspec.json.encode(ErrorBody(public_detail(error, request_id)))
+
+
+def public_detail(error: StokerError, request_id: str) -> ErrorDetail:
+    """All that a client may know of it, in whatever form it is then told."""
     shown = _public(error)
     inside = error.status >= 500
-    detail = ErrorDetail(
+    return ErrorDetail(
         message=SENTENCES[shown.code] if inside else error.message,
         type=shown.type,
         param=None if inside else error.param,
@@ -55,7 +60,6 @@ def error_body(error: StokerError, request_id: str) -> bytes:
         hint=(shown.default_hint if inside else error.hint) or None,
         request_id=request_id,
     )
-    return msgspec.json.encode(ErrorBody(detail))
 
 
 def error_headers(error: StokerError, *, close: bool = False) -> Headers:

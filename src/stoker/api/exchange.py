@@ -11,7 +11,8 @@ import msgspec
 
 from stoker.api.asgi import Message, Receive, Scope, Send
 from stoker.api.body import ClientGone, read_body
-from stoker.api.errors import JSON, Headers, closes, error_body, error_headers
+from stoker.api.dialect import OPENAI, Dialect
+from stoker.api.errors import JSON, Headers, closes, error_headers
 from stoker.config.schema import LimitsSection
 from stoker.errors import InvalidRequest, StokerError, UnsupportedMediaType
 from stoker.gateway.admission import Visit
@@ -25,8 +26,15 @@ class Exchange:
     """Made for each request. Only one answer can be begun; `started` says whether it was."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, limits: LimitsSection, request_id: str
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        limits: LimitsSection,
+        request_id: str,
+        dialect: Dialect = OPENAI,
     ) -> None:
+        self.dialect = dialect
         self.scope = scope
         self.limits = limits
         self.request_id = request_id
@@ -92,7 +100,7 @@ class Exchange:
 
     async def fail(self, error: StokerError, headers: Headers | None = None) -> None:
         """Answers with an error, and lets a client that is still sending hear it."""
-        body = error_body(error, self.request_id)
+        body = self.dialect.error_body(error, self.request_id)
         size = (b"content-length", str(len(body)).encode())
         await self.start(error.status, [*error_headers(error), *(headers or []), size])
         if closes(error):
@@ -103,9 +111,10 @@ class Exchange:
 
     async def start(self, status: int, headers: Headers) -> None:
         self.status = status
-        identity = (b"x-request-id", self.request_id.encode())
+        names = (b"x-request-id", self.dialect.id_header)
+        identity = [(name, self.request_id.encode()) for name in names if name]
         await self.send(
-            {"type": "http.response.start", "status": status, "headers": [*headers, identity]}
+            {"type": "http.response.start", "status": status, "headers": [*headers, *identity]}
         )
 
     async def write(self, data: bytes) -> None:

@@ -11,7 +11,7 @@ from stoker.api.failure import as_stoker_error
 from stoker.api.foreign_request import ForeignRequest, read_question
 from stoker.api.front import Front
 from stoker.api.openai.job import time_left
-from stoker.api.sse import DONE, SILENCE_SECONDS, EventStream, one_line
+from stoker.api.sse import SILENCE_SECONDS, EventStream, one_line
 from stoker.core.clock import Clock, SystemClock
 from stoker.errors import DeadlineExceeded
 from stoker.gateway.admission import Admitted, Demand
@@ -99,7 +99,7 @@ class _Answer:
             self._front.metrics.failed(public.code)
             await self._stream.fail(public)
         else:
-            await self._stream.finish(DONE)
+            await self._stream.finish()
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:

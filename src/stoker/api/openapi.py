@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 import stoker
-from stoker.api.errors import ErrorBody
 from stoker.api.operation import Operation
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -30,8 +29,9 @@ _FAILURES = {
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
-    records = {record for o in operations for record in (o.request, o.response) if record}
-    ordered = [*sorted(records, key=lambda record: record.__name__), ErrorBody]
+    used = ((o.request, o.response, o.dialect.error_record) for o in operations)
+    records = {record for each in used for record in each if record}
+    ordered = sorted(records, key=lambda record: record.__name__)
     _, schemas = msgspec.json.schema_components(ordered, ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -48,7 +48,10 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
-        "responses": {"200": _content("Success", operation.response), "default": _failure("Error")},
+        "responses": {
+            "200": _content("Success", operation.response),
+            "default": _failure("Error", operation),
+        },
     }
     parameters = re.findall(r"{(\w+)", operation.path)
     if parameters:
@@ -59,7 +62,9 @@ def _describe(operation: Operation) -> dict[str, Any]:
     if operation.request is not None:
         body = _content("", operation.request)["content"]
         described["requestBody"] = {"required": True, "content": body}
-        described["responses"] |= {code: _failure(text) for code, text in _FAILURES.items()}
+        described["responses"] |= {
+            code: _failure(text, operation) for code, text in _FAILURES.items()
+        }
     return described
 
 
@@ -70,8 +75,8 @@ def _content(text: str, record: type[msgspec.Struct] | None) -> dict[str, Any]:
     return {"description": text, "content": {"application/json": {"schema": reference}}}
 
 
-def _failure(text: str) -> dict[str, Any]:
-    return _content(text, ErrorBody)
+def _failure(text: str, operation: Operation) -> dict[str, Any]:
+    return _content(text, operation.dialect.error_record)
 
 
 _STYLE = (

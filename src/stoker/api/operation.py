@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from stoker.api.dialect import OPENAI, Dialect
 from stoker.api.exchange import Exchange
 
 
@@ -18,3 +19,4 @@ class Operation:
     endpoint: Callable[[Exchange], Awaitable[None]]
     request: type[msgspec.Struct] | None
     response: type[msgspec.Struct] | None
+    dialect: Dialect = OPENAI

@@ -8,6 +8,7 @@ import msgspec
 from starlette.routing import Route, Router
 
 import stoker
+from stoker.api.anthropic.operations import anthropic_operations
 from stoker.api.asgi import Receive, Scope, Send
 from stoker.api.dispatch import ByModel, ByModelOrOnly, Endpoint
 from stoker.api.errors import JSON
@@ -15,10 +16,10 @@ from stoker.api.exchange import Exchange
 from stoker.api.foreign import ForeignAnswers
 from stoker.api.front import Front
 from stoker.api.health import Health, Live, Progressing, ProgressReport, Ready
-from stoker.api.openai.chat import ChatCompletions
 from stoker.api.openai.chat_schema import ChatCompletion, ChatRequest
+from stoker.api.openai.chat_surface import ChatCompletions
 from stoker.api.openai.completion_schema import Completion, CompletionRequest
-from stoker.api.openai.completions import Completions
+from stoker.api.openai.completion_surface import Completions
 from stoker.api.openai.models import GetModel, ListModels, Model, ModelList
 from stoker.api.openai.tokenize import (
     Detokenize,
@@ -30,6 +31,7 @@ from stoker.api.openai.tokenize import (
 )
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
+from stoker.api.surface_endpoint import on
 from stoker.errors import MethodNotAllowed, RouteNotFound
 from stoker.gateway.upstream.question import Surface
 from stoker.observe.metrics import CONTENT_TYPE
@@ -43,12 +45,12 @@ def operations(front: Front) -> list[Operation]:
     return [
         Operation(
             "POST", "/v1/chat/completions", "Answer a conversation",
-            ByModel(front, ChatCompletions, ForeignAnswers(front, Surface.CHAT)),
+            ByModel(front, on(ChatCompletions()), ForeignAnswers(front, Surface.CHAT)),
             ChatRequest, ChatCompletion,
         ),
         Operation(
             "POST", "/v1/completions", "Continue a text",
-            ByModel(front, Completions, ForeignAnswers(front, Surface.COMPLETIONS)),
+            ByModel(front, on(Completions()), ForeignAnswers(front, Surface.COMPLETIONS)),
             CompletionRequest, Completion,
         ),
         Operation("GET", "/v1/models", "List the models", ListModels(front), None, ModelList),
@@ -63,6 +65,7 @@ def operations(front: Front) -> list[Operation]:
             "POST", "/detokenize", "Token ids to text",
             ByModelOrOnly(front, Detokenize), DetokenizeRequest, Detokenized,
         ),
+        *anthropic_operations(front),
         *watching(front),
     ]  # fmt: skip
 

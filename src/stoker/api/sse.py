@@ -1,4 +1,4 @@
-"""An event stream: one write for each step, a sign of life in silence, and only honest endings."""
+"""A stream of events: one write for each step, a sign of life in silence, only honest endings."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import time
 
 import msgspec
 
-from stoker.api.errors import error_body
 from stoker.api.exchange import Exchange
 from stoker.errors import StokerError
 
-DONE = b"data: [DONE]\n\n"
 SILENCE_SECONDS = 15.0
-_COMMENT = b": waiting\n\n"
-_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
+_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 _LINE_BREAKS = (
     (b"\xc2\x85", b"\\u0085"),
     (b"\xe2\x80\xa8", b"\\u2028"),
@@ -27,10 +20,12 @@ _LINE_BREAKS = (
 
 class EventStream:
     """The status line is sent with the first event, so an earlier failure has its own status.
-    After SILENCE_SECONDS without one it is sent anyway, so that intermediaries keep waiting."""
+    After SILENCE_SECONDS without one it is sent anyway, so that intermediaries keep waiting.
+    How events are framed is the exchange's dialect to say."""
 
     def __init__(self, exchange: Exchange, silence: float = SILENCE_SECONDS) -> None:
         self._exchange = exchange
+        self._dialect = exchange.dialect
         self._silence = silence
         self._written = time.monotonic()
         self._writing = False
@@ -43,28 +38,33 @@ class EventStream:
         self._writing = False
         self._written = time.monotonic()
 
-    async def finish(self, events: bytes) -> None:
-        """The last events, end marker included."""
+    async def finish(self, events: bytes = b"") -> None:
+        """The last events of a whole answer; the end marker follows them."""
+        await self._end(events + self._dialect.end)
+
+    async def fail(self, error: StokerError) -> None:
+        """One whole error event and no end marker: a cut answer never looks complete."""
+        body = self._dialect.error_body(error, self._exchange.request_id)
+        await self._end(self._dialect.failure % one_line(body))
+
+    async def _end(self, events: bytes) -> None:
         self._writing = True
         if not self._exchange.started:
             await self._start()
         await self._exchange.finish(events)
 
-    async def fail(self, error: StokerError) -> None:
-        """One whole error event and no end marker: a cut answer never looks complete."""
-        await self.finish(b"data: " + error_body(error, self._exchange.request_id) + b"\n\n")
-
     async def keep_alive(self) -> float:
-        """Writes a comment if there was silence; returns the seconds until it is due again."""
+        """Writes a sign of life if there was silence; returns the seconds until it is due again."""
         left = self._written + self._silence - time.monotonic()
         if left > 0:
             return left
         if not self._writing:
-            await self.write(_COMMENT)
+            await self.write(self._dialect.waiting)
         return self._silence
 
     async def _start(self) -> None:
-        await self._exchange.start(200, list(_HEADERS))
+        kind = (b"content-type", self._dialect.stream_type)
+        await self._exchange.start(200, [kind, *_HEADERS])
 
 
 def event(value: msgspec.Struct) -> bytes:

@@ -1,16 +1,10 @@
-"""POST /v1/chat/completions."""
+"""A conversation checked and encoded, whichever surface it came by."""
 
 from __future__ import annotations
 
-import time
-
-import stoker
-from stoker.api.answer import Answer, Job
 from stoker.api.exchange import Exchange
 from stoker.api.openai.chat_schema import ChatRequest
-from stoker.api.openai.chat_shape import ChatShape
 from stoker.api.openai.job import (
-    Identity,
     check_number,
     check_request,
     make_job,
@@ -18,7 +12,7 @@ from stoker.api.openai.job import (
     vocabulary_of,
 )
 from stoker.api.openai.messages import plain_messages
-from stoker.api.openai.prompt_logprobs import PromptScores, checked_prompt_logprobs
+from stoker.api.openai.prompt_logprobs import checked_prompt_logprobs
 from stoker.api.openai.sampling import (
     checked_length,
     num_choices,
@@ -26,65 +20,44 @@ from stoker.api.openai.sampling import (
     stop_strings,
 )
 from stoker.api.openai.template_variables import template_variables
+from stoker.api.plan import Plan
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest, UnsupportedConstraint
 
 
-class ChatCompletions:
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def __call__(self, exchange: Exchange) -> None:
-        request = await self._service.off_loop.read(exchange, ChatRequest)
-        job = await self._job(exchange, request)
-        options = request.stream_options
-        shape = ChatShape(
-            Identity(
-                exchange.request_id.replace("req_", "chatcmpl-"),
-                int(time.time()),
-                self._service.name,
-                f"stoker-{stoker.__version__}",
-            ),
-            self._service.text.tokenizer,
-            len(job.choices),
-            with_logprobs=bool(request.logprobs),
-            prompt_scores=PromptScores(self._service.text.tokenizer, request.prompt_logprobs),
-            with_usage=bool(options and options.include_usage),
-        )
-        answer = Answer(exchange, self._service, job, shape)
-        await answer.send(streamed=bool(request.stream))
-
-    async def _job(self, exchange: Exchange, request: ChatRequest) -> Job:
-        service, limits = self._service, self._service.limits
-        check_request(request)
-        vocabulary = vocabulary_of(service)
-        n, stops = num_choices(request, limits), stop_strings(request, limits)
-        check_number(1, n, service)
-        logprobs = _logprobs(request, limits)
-        prompt_logprobs = checked_prompt_logprobs(request, limits)
-        asked = _max_tokens(request)
-        ids = await service.off_loop.run(
-            exchange.body_size, lambda: encode_messages(service, request)
-        )
-        length = checked_length(len(ids), asked, None, vocabulary, "messages")
-        sampling = sampling_params(
-            request,
-            vocabulary,
-            limits,
-            max_tokens=length,
-            logprobs=logprobs,
-            prompt_logprobs=prompt_logprobs,
-        )
-        return make_job(
-            exchange,
-            [(ids, sampling)],
-            n=n,
-            stops=stops,
-            seconds=seconds_left(exchange, service),
-            seeded=request.seed is not None,
-        )
+async def plan_chat(
+    exchange: Exchange, service: Service, request: ChatRequest, default_tokens: int | None
+) -> Plan:
+    """Raises RequestError, Loading and DeadlineExceeded."""
+    limits = service.limits
+    check_request(request)
+    vocabulary = vocabulary_of(service)
+    n, stops = num_choices(request, limits), stop_strings(request, limits)
+    check_number(1, n, service)
+    logprobs = _logprobs(request, limits)
+    prompt_logprobs = checked_prompt_logprobs(request, limits)
+    asked = _max_tokens(request)
+    ids = await service.off_loop.run(exchange.body_size, lambda: encode_messages(service, request))
+    length = checked_length(len(ids), asked, default_tokens, vocabulary, "messages")
+    sampling = sampling_params(
+        request,
+        vocabulary,
+        limits,
+        max_tokens=length,
+        logprobs=logprobs,
+        prompt_logprobs=prompt_logprobs,
+    )
+    job = make_job(
+        exchange,
+        [(ids, sampling)],
+        n=n,
+        stops=stops,
+        seconds=seconds_left(exchange, service),
+        seeded=request.seed is not None,
+    )
+    return Plan(exchange, service, job)
 
 
 def encode_messages(service: Service, request: ChatRequest) -> list[TokenId]:

@@ -16,10 +16,10 @@ from stoker.api.openai.chat_schema import (
     ContentLogprob,
     TopLogprob,
 )
-from stoker.api.openai.job import Identity
 from stoker.api.openai.prompt_logprobs import PromptScores
 from stoker.api.openai.token_text import finite, token_text
 from stoker.api.openai.usage import Usage
+from stoker.api.plan import Identity
 from stoker.api.sse import json_text, one_line
 from stoker.core.ids import TokenId
 from stoker.core.output import TokenLogprobs
@@ -58,7 +58,7 @@ class ChatShape:
 
     # --- streamed ---------------------------------------------------------------------------
 
-    def opening(self) -> bytes:
+    def opening(self, usage: Usage) -> bytes:
         return b"".join(head + b'"","role":"assistant"' + self._plain_end for head in self._content)
 
     def events(self, batch: Sequence[TextDelta]) -> bytes:

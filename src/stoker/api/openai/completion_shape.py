@@ -14,10 +14,9 @@ from stoker.api.openai.completion_schema import (
     CompletionChoice,
     CompletionLogprobs,
 )
-from stoker.api.openai.job import Identity
 from stoker.api.openai.prompt_logprobs import PromptScores
-from stoker.api.openai.prompts import Prompt
 from stoker.api.openai.usage import Usage
+from stoker.api.plan import Identity, Prompt
 from stoker.api.sse import json_text, one_line
 from stoker.core.output import TokenLogprobs
 from stoker.text.tokenizer import Tokenizer
@@ -72,7 +71,7 @@ class CompletionShape:
         self._head = b"data: " + one_line(msgspec.json.encode(head))[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if with_usage else b"]}\n\n"
 
-    def opening(self) -> bytes:
+    def opening(self, usage: Usage) -> bytes:
         return b"".join(
             self._chunk(index, choice.echo, choice.first_logprobs(), None)
             for index, choice in enumerate(self._choices)

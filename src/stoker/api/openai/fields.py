@@ -82,9 +82,11 @@ class SamplingFields(Tolerated, kw_only=True):
     """Fields we know but cannot honour → values that ask for nothing and are let through."""
 
 
-def refuse_unsupported(request: SamplingFields) -> None:
-    """Raises UnsupportedConstraint naming a field that asks for something we lack."""
-    for name, harmless in request.REFUSED.items():
+def refuse_unsupported(request: msgspec.Struct) -> None:
+    """Raises UnsupportedConstraint naming a field that asks for something we lack: one in the
+    record's REFUSED, where it has that."""
+    refused: dict[str, tuple[object, ...]] = getattr(request, "REFUSED", {})
+    for name, harmless in refused.items():
         value = getattr(request, name)
         if value is not None and value not in harmless:
             raise UnsupportedConstraint(

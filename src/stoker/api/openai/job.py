@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from stoker.api.answer import Job
 from stoker.api.exchange import Exchange
 from stoker.api.generation import Choice
@@ -115,12 +113,3 @@ def check_number(num_prompts: int, n: int, service: Service) -> None:
             param="n" if n > 1 else "prompt",
             hint="Ask for fewer, or for some of them in another request.",
         )
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """What every chunk of an answer repeats."""
-
-    id: str
-    created: int
-    model: str
-    fingerprint: str

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from stoker.api.openai.sampling import check_token_ids
+from stoker.api.plan import Prompt
 from stoker.api.service import Service
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest
-
-
-class Prompt(msgspec.Struct, frozen=True):
-    token_ids: tuple[TokenId, ...]
-    text: str
-    """What `echo` repeats."""
 
 
 def read_prompts(

@@ -1,0 +1,37 @@
+"""POST /v1/messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from stoker.api.anthropic.conversation import conversation
+from stoker.api.anthropic.message_shape import MessageShape
+from stoker.api.anthropic.schema import MessagesRequest
+from stoker.api.plan import Plan
+from stoker.api.surface import Asked
+from stoker.config.schema import LimitsSection
+
+
+class Messages:
+    """Implements Surface. `max_tokens` is a bound that clients must name without knowing the
+    model, so what the context does not hold of it shortens the answer, and the answer says so."""
+
+    record = MessagesRequest
+    names: Mapping[str, str] = {"stop": "stop_sequences"}
+
+    def asked(self, body: MessagesRequest, limits: LimitsSection) -> Asked:
+        request = replace(
+            conversation(body, limits),
+            stream=body.stream,
+            stop=body.stop_sequences,
+            temperature=body.temperature,
+            top_p=body.top_p,
+            top_k=body.top_k,
+            seed=body.seed,
+        )
+        return Asked(request, body.max_tokens)
+
+    def shape(self, body: MessagesRequest, plan: Plan) -> MessageShape:
+        return MessageShape(plan.identity("msg_"), body.max_tokens)

@@ -1,0 +1,86 @@
+"""Bad requests to the surfaces that are not OpenAI's: each refused by name, in that surface's form.
+
+A row is a change from a good request, and what the answer must name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.surfaces import BY_NAME, SurfaceCase
+
+GONE = object()
+NOT_WHOLE = {"text": "5", "fraction": 1.5, "true": True, "list": [1], "10^40": 10**40}
+
+
+@dataclass(frozen=True)
+class SurfaceRequest:
+    name: str
+    surface: SurfaceCase
+    body: bytes
+    named: str
+    """In the message."""
+    status: int = 400
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def row(
+    surface: str, name: str, named: str | None = None, *, status: int = 400, **changes: Any
+) -> SurfaceRequest:
+    """`named`: by default, the one field that is changed."""
+    case = BY_NAME[surface]
+    body = {**case.ask(5, 1, False), **changes}
+    sent = {key: value for key, value in body.items() if value is not GONE}
+    shown = f"'{next(iter(changes))}'" if named is None else named
+    return SurfaceRequest(f"{surface} {name}", case, json.dumps(sent).encode(), shown, status)
+
+
+def _messages() -> Iterator[SurfaceRequest]:
+    s = "messages"
+    for name in ("model", "messages", "max_tokens"):
+        yield row(s, f"without {name}", **{name: GONE})
+    for kind, value in NOT_WHOLE.items():
+        yield row(s, f"max_tokens is {kind}", max_tokens=value)
+    yield row(s, "max_tokens is 0", max_tokens=0)
+    yield row(s, "too warm", temperature=1.1)
+    yield row(s, "top_p is 0", top_p=0)
+    yield row(s, "a tool", tools=[{"name": "f", "input_schema": {}}])
+    yield row(s, "a forced tool", tool_choice={"type": "any"})
+    yield row(s, "thinking", thinking={"type": "enabled", "budget_tokens": 1024})
+    yield row(s, "a schema", output_config={"format": {"type": "json_schema", "schema": {}}})
+    yield row(s, "a container", container="c")
+    yield row(s, "servers to call", mcp_servers=[{"url": "http://10.0.0.1"}])
+    yield row(s, "a place", inference_geo="eu")
+    yield row(s, "no messages", messages=[])
+    yield row(
+        s, "too many messages", "messages", messages=[{"role": "user", "content": "a"}] * 2000
+    )
+    yield row(
+        s, "an unknown role", "'messages[0].role'", messages=[{"role": "tool", "content": "a"}]
+    )
+    yield row(s, "a message without content", "content", messages=[{"role": "user"}])
+    yield row(s, "a stop that is empty", "'stop_sequences'", stop_sequences=[""])
+    yield row(s, "too many stops", "'stop_sequences'", stop_sequences=["a"] * 100)
+    yield row(s, "an unknown field", max_token=5)
+    yield row(s, "a picture as system", "'system[0]'", system=[{"type": "image"}])
+    for kind in ("image", "document", "tool_use", "tool_result", "thinking", "search_result"):
+        message = {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": kind}]}
+        yield row(s, f"a block of {kind}", "'messages[0].content[1]'", messages=[message])
+    block = {"type": "text", "text": "a", "source": {"type": "url", "url": "http://10.0.0.1"}}
+    yield row(
+        s, "a source in a text", "'messages[0].content[0].source'",
+        messages=[{"role": "user", "content": [block]}],
+    )  # fmt: skip
+    yield row(s, "too long", "context", messages=[{"role": "user", "content": "a" * 3000}])
+    yield row(s, "an unknown model", "'nobody'", status=404, model="nobody")
+    good = row(s, "good", "")
+    yield SurfaceRequest(
+        "messages an unknown version", good.surface, good.body, "'anthropic-version'",
+        headers={"anthropic-version": "1999-01-01"},
+    )  # fmt: skip
+
+
+SURFACE_REQUESTS = [*_messages()]
