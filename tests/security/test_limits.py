@@ -230,7 +230,7 @@ async def test_silence_is_broken_by_comments() -> None:
     async def work() -> None:
         while len(sent) < 4:
             await asyncio.sleep(0)
-        await stream.finish(b"data: end\n\n")
+        await stream.finish(b"data: last\n\n")
 
     await exchange.while_connected(work(), stream.keep_alive)
     assert sent[0]["status"] == 200
