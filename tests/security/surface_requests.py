@@ -83,4 +83,45 @@ def _messages() -> Iterator[SurfaceRequest]:
     )  # fmt: skip
 
 
-SURFACE_REQUESTS = [*_messages()]
+def _responses() -> Iterator[SurfaceRequest]:
+    s = "responses"
+    for name in ("model", "input"):
+        yield row(s, f"without {name}", **{name: GONE})
+    for kind, value in NOT_WHOLE.items():
+        yield row(s, f"max_output_tokens is {kind}", max_output_tokens=value)
+    yield row(s, "an answer to go on from", previous_response_id="resp_1")
+    yield row(s, "a conversation", conversation="conv_1")
+    yield row(s, "a stored prompt", prompt={"id": "p"})
+    yield row(s, "storing", store=True)
+    yield row(s, "work in the background", background=True)
+    yield row(s, "a tool", tools=[{"type": "web_search"}])
+    yield row(s, "a forced tool", tool_choice="required")
+    yield row(s, "a schema", text={"format": {"type": "json_schema", "name": "a", "schema": {}}})
+    yield row(s, "cutting what is too long", truncation="auto")
+    yield row(s, "moderation", moderation={"model": "m"})
+    yield row(s, "sources", "'include[0]'", include=["web_search_call.action.sources"])
+    yield row(s, "alternatives that nothing shows", top_logprobs=2)
+    yield row(
+        s, "too many alternatives", "'top_logprobs'",
+        include=["message.output_text.logprobs"], top_logprobs=21,
+    )  # fmt: skip
+    yield row(s, "a summary of thoughts", "'reasoning.summary'", reasoning={"summary": "detailed"})
+    yield row(s, "no input", input=[])
+    yield row(s, "an unknown field", max_tokens=5)
+    yield row(s, "too warm", temperature=2.1)
+    yield row(s, "options of no stream", stream_options={"include_obfuscation": False})
+    for kind in ("function_call", "function_call_output", "reasoning", "item_reference"):
+        items = [{"role": "user", "content": "a"}, {"type": kind, "id": "i"}]
+        yield row(s, f"an item of {kind}", "'input[1]'", input=items)
+    for kind in ("input_image", "input_file", "input_audio", "refusal"):
+        part = {"type": kind, "image_url": "http://10.0.0.1", "refusal": "no"}
+        items = [{"role": "user", "content": [part]}]
+        yield row(s, f"a part of {kind}", "'input[0].content[0]'", input=items)
+    yield row(s, "a message of nobody", "'input[0].role'", input=[{"content": "a"}])
+    yield row(s, "a message of nothing", "'input[0].content'", input=[{"role": "user"}])
+    yield row(s, "too many items", input=[{"role": "user", "content": "a"}] * 2000)
+    yield row(s, "too long", "context", input="a" * 3000)
+    yield row(s, "an unknown model", "'nobody'", status=404, model="nobody")
+
+
+SURFACE_REQUESTS = [*_messages(), *_responses()]

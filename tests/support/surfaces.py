@@ -90,7 +90,21 @@ MESSAGES_SURFACE = SurfaceCase(
     headers={"anthropic-version": "2023-06-01"},
 )  # fmt: skip
 
-SURFACES = (CHAT, TEXT, MESSAGES_SURFACE)
+RESPONSES = SurfaceCase(
+    name="responses",
+    path="/v1/responses",
+    ask=lambda length, seed, stream: {
+        "model": MODEL, "input": QUESTION, "max_output_tokens": length, "seed": seed,
+        "stream": stream,
+    },
+    read=lambda answer: answer["output"][0]["content"][0]["text"],
+    piece=lambda event: event["delta"] if event["type"] == "response.output_text.delta" else "",
+    ended=lambda event: event["type"] in ("response.completed", "response.incomplete"),
+    usage=lambda answer: (answer["usage"]["input_tokens"], answer["usage"]["output_tokens"]),
+    failure=lambda answer: answer["message"] if answer.get("type") == "error" else None,
+)  # fmt: skip
+
+SURFACES = (CHAT, TEXT, MESSAGES_SURFACE, RESPONSES)
 BY_NAME = {surface.name: surface for surface in SURFACES}
 
 

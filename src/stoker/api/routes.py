@@ -21,6 +21,9 @@ from stoker.api.openai.chat_surface import ChatCompletions
 from stoker.api.openai.completion_schema import Completion, CompletionRequest
 from stoker.api.openai.completion_surface import Completions
 from stoker.api.openai.models import GetModel, ListModels, Model, ModelList
+from stoker.api.openai.response_schema import Response
+from stoker.api.openai.responses import RESPONSES, Responses
+from stoker.api.openai.responses_schema import ResponsesRequest
 from stoker.api.openai.tokenize import (
     Detokenize,
     Detokenized,
@@ -52,6 +55,10 @@ def operations(front: Front) -> list[Operation]:
             "POST", "/v1/completions", "Continue a text",
             ByModel(front, on(Completions()), ForeignAnswers(front, Surface.COMPLETIONS)),
             CompletionRequest, Completion,
+        ),
+        Operation(
+            "POST", "/v1/responses", "Answer an input; nothing is stored",
+            ByModel(front, on(Responses())), ResponsesRequest, Response, RESPONSES,
         ),
         Operation("GET", "/v1/models", "List the models", ListModels(front), None, ModelList),
         Operation(

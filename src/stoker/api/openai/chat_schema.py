@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from stoker.api.openai.content_logprobs import ContentLogprob
 from stoker.api.openai.fields import Count, Ignored, SamplingFields
 from stoker.api.openai.prompt_logprobs import PromptLogprobs
 from stoker.api.openai.usage import Usage
@@ -72,19 +73,6 @@ class ChatRequest(SamplingFields, kw_only=True):
         "web_search_options": (),
         "chat_template": (),
     }
-
-
-class TopLogprob(msgspec.Struct, frozen=True):
-    token: str
-    logprob: float
-    bytes: list[int]
-
-
-class ContentLogprob(msgspec.Struct, frozen=True):
-    token: str
-    logprob: float
-    bytes: list[int]
-    top_logprobs: list[TopLogprob]
 
 
 class ChatLogprobs(msgspec.Struct, frozen=True):

@@ -13,15 +13,12 @@ from stoker.api.openai.chat_schema import (
     ChatChoice,
     ChatCompletion,
     ChatLogprobs,
-    ContentLogprob,
-    TopLogprob,
 )
+from stoker.api.openai.content_logprobs import content_logprobs
 from stoker.api.openai.prompt_logprobs import PromptScores
-from stoker.api.openai.token_text import finite, token_text
 from stoker.api.openai.usage import Usage
 from stoker.api.plan import Identity
 from stoker.api.sse import json_text, one_line
-from stoker.core.ids import TokenId
 from stoker.core.output import TokenLogprobs
 from stoker.text.tokenizer import Tokenizer
 
@@ -117,16 +114,4 @@ class ChatShape:
     def _logprobs(self, logprobs: Sequence[TokenLogprobs]) -> ChatLogprobs | None:
         if not self._with_logprobs:
             return None
-        return ChatLogprobs([self._entry(entry) for entry in logprobs])
-
-    def _entry(self, entry: TokenLogprobs) -> ContentLogprob:
-        chosen = self._top(entry.token_id, entry.logprob)
-        top = [self._top(token, logprob) for token, logprob in entry.top]
-        return ContentLogprob(chosen.token, chosen.logprob, chosen.bytes, top)
-
-    def _top(self, token: TokenId, logprob: float) -> TopLogprob:
-        return TopLogprob(
-            token_text(self._tokenizer, token),
-            finite(logprob),
-            list(self._tokenizer.token_bytes(token)),
-        )
+        return ChatLogprobs(content_logprobs(self._tokenizer, logprobs))
