@@ -50,7 +50,7 @@ class InstantExecutor(FakeExecutor):
         return StepHandle(len(plan.slices))
 
     def collect(self, handle: StepHandle) -> StepResult:
-        return StepResult((SliceResult(token=7),) * handle, 0.01)
+        return StepResult((SliceResult(tokens=(7,)),) * handle, 0.01)
 
 
 def engine_cost(options: FakeOptions, clients: int, tokens: int) -> float:

@@ -76,8 +76,11 @@ def _environment(name: str) -> Path:
 
 
 def _stoker(setting: Setting, _kind: str, port: int) -> list[str]:
+    """Without speculation: prompts of random words make a greedy model repeat itself, which guessing
+    would profit from as no real text lets it."""
     command = [sys.executable, "-m", "stoker", "serve", str(setting.shipped), "--port", str(port)]
-    return [*command, "--threads", str(setting.threads), "--log-level", "warning"]
+    options = ["--threads", str(setting.threads), "--speculation", "off"]
+    return [*command, *options, "--log-level", "warning"]
 
 
 def _llama_server(setting: Setting, kind: str, port: int) -> list[str]:

@@ -18,6 +18,7 @@ from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
 from stoker.executor.interface import SliceResult, StepHandle, StepResult
 from stoker.scheduler.plan import StepPlan
 from tests.support.driving import Driver, make_scheduler
+from tests.support.guessing import Guesser
 
 CONTEXT = 60
 
@@ -54,8 +55,11 @@ class Machine(RuleBasedStateMachine):
         running=st.integers(1, 6),
         chunk=st.sampled_from([16, 32, 200]),
         inter_token=st.sampled_from([0.0025, 1.0]),
+        right=st.sampled_from([0.0, 0.7, 1.0]),
     )
-    def start(self, blocks: int, size: int, running: int, chunk: int, inter_token: float) -> None:
+    def start(
+        self, blocks: int, size: int, running: int, chunk: int, inter_token: float, right: float
+    ) -> None:
         options = FakeOptions(num_blocks=blocks, block_size=size, max_context=CONTEXT)
         self.executor = FailingRows(FakeExecutor(options))
         scheduler = make_scheduler(
@@ -65,7 +69,7 @@ class Machine(RuleBasedStateMachine):
             inter_token_target=inter_token,
             max_waiting=8,
         )
-        self.driver = Driver(self.executor, scheduler)  # type: ignore[arg-type]
+        self.driver = Driver(self.executor, scheduler, Guesser(right))  # type: ignore[arg-type]
         self.capacity = min(CONTEXT, blocks * size)
         self.made: dict[RequestId, Request] = {}
         self.oldest: RequestId | None = None
@@ -154,8 +158,9 @@ Machine.TestCase.settings = settings(max_examples=80, stateful_step_count=40)
 TestScheduler = Machine.TestCase
 
 
-def random_schedule(seed: int) -> int:
-    """Twelve requests over three shared prompts in a random pool; returns the preemptions."""
+def random_schedule(seed: int) -> tuple[int, int]:
+    """Twelve requests over three shared prompts in a random pool; returns the preemptions and the
+    guesses that were right."""
     rng = random.Random(seed)
     stops = frozenset(range(rng.choice([0, 20])))
     options = FakeOptions(
@@ -169,7 +174,7 @@ def random_schedule(seed: int) -> int:
         inter_token_target=rng.choice([0.001, 0.003, 0.1]),
         eos_token_ids=stops,
     )
-    driver = Driver(executor, scheduler)
+    driver = Driver(executor, scheduler, Guesser(rng.random(), seed))
     prompts = [tuple(rng.randrange(1000) for _ in range(40)) for _ in range(3)]
     wanted: dict[RequestId, list[int]] = {}
     for i in range(12):
@@ -192,9 +197,11 @@ def random_schedule(seed: int) -> int:
         for _ in range(rng.randint(0, 4)):
             driver.step()
     assert {i: outcome.tokens for i, outcome in driver.run().items()} == wanted
-    return scheduler.counters.preemptions
+    return scheduler.counters.preemptions, scheduler.counters.accepted_tokens
 
 
 def test_thousands_of_random_schedules_give_each_request_its_solo_tokens() -> None:
-    preemptions = sum(random_schedule(seed) for seed in range(2000))
+    seen = [random_schedule(seed) for seed in range(2000)]
+    preemptions, right = map(sum, zip(*seen, strict=True))
     assert preemptions > 500, "too few preemptions for the test to mean anything"
+    assert right > 5000, "too few right guesses for the test to mean anything"

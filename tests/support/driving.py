@@ -11,6 +11,7 @@ from stoker.executor.interface import Executor
 from stoker.kv.block_hash import keyed_hash
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.scheduler import Scheduler
+from stoker.scheduler.speculation import Drafter, NoDrafter, guesses
 
 
 @dataclass
@@ -43,9 +44,12 @@ def make_scheduler(executor: Executor, **options: object) -> Scheduler:
 
 
 class Driver:
-    def __init__(self, executor: Executor, scheduler: Scheduler) -> None:
+    def __init__(
+        self, executor: Executor, scheduler: Scheduler, drafter: Drafter | None = None
+    ) -> None:
         self.executor = executor
         self.scheduler = scheduler
+        self.drafter = drafter or NoDrafter()
         self.outcomes: dict[RequestId, Outcome] = {}
         self.now = 0.0
 
@@ -55,7 +59,8 @@ class Driver:
 
     def step(self) -> list[TokenDelta]:
         deltas = self.scheduler.sweep(self.now)
-        plan = self.scheduler.plan(self.now)
+        wishes = self.scheduler.wishes(self.drafter.seconds_per_token)
+        plan = self.scheduler.plan(self.now, guesses(self.drafter, wishes))
         if plan is None:
             assert self.scheduler.idle, "work is left, but nothing is planned (I05)"
         else:

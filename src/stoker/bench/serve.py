@@ -78,5 +78,7 @@ async def _server(options: ServeOptions) -> AsyncIterator[str]:
     if options.url is not None:
         yield options.url
         return
-    async with own_server([options.model] if options.model else []) as url:
+    arguments = [options.model] if options.model else []
+    # Random prompts make models repeat themselves, which guessing would profit from unduly.
+    async with own_server([*arguments, "--speculation", "off"]) as url:
         yield url

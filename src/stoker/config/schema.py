@@ -60,6 +60,9 @@ class EngineSection(Table, frozen=True, kw_only=True):
     """Running streams should not wait longer than this because of other prompts."""
     prefix_cache: bool = True
     """Prompts that begin alike share what was computed for the beginning, within a tenant."""
+    speculation: Literal["prompt_lookup", "off"] = "prompt_lookup"
+    """Tokens are guessed ahead where that pays, and never change. prompt_lookup: by what followed
+    before in the same text."""
     max_waiting: Positive = 256
     """Requests; beyond it new ones are refused with 429."""
     max_restarts: Automatic = 5

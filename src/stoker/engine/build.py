@@ -18,7 +18,9 @@ from stoker.executor.native import NativeExecutor, NativeOptions
 from stoker.kv.block_hash import keyed_hash
 from stoker.model.load import Model, open_model
 from stoker.scheduler.options import SchedulerOptions
+from stoker.scheduler.prompt_lookup import PromptLookup
 from stoker.scheduler.scheduler import Scheduler
+from stoker.scheduler.speculation import Drafter, NoDrafter
 
 Progress = Callable[[int, int], None]
 Made = tuple[Executor, int, Callable[[], str]]
@@ -50,7 +52,8 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
     hash_block = keyed_hash(settings.cache_key or secrets.token_bytes(32))
     block_log = BlockLog()
     scheduler = Scheduler(options, hash_block, block_log if settings.cache_key else None)
-    engine = Engine(executor, scheduler, SystemClock(), vocab_size, block_log)
+    drafter = _DRAFTERS[settings.speculation]()
+    engine = Engine(executor, scheduler, SystemClock(), vocab_size, block_log, drafter)
     return engine, engine_info(memory, scheduler, vocab_size, kernels())
 
 
@@ -82,6 +85,12 @@ def _fake(settings: EngineSettings, _progress: Progress) -> Made:
 _EXECUTORS: dict[str, Callable[[EngineSettings, Progress], Made]] = {
     "native": _native,
     "fake": _fake,
+}
+
+
+_DRAFTERS: dict[str, Callable[[], Drafter]] = {
+    "off": NoDrafter,
+    "prompt_lookup": PromptLookup,
 }
 
 

@@ -18,6 +18,7 @@ from stoker.errors import InternalError
 from stoker.executor.interface import Executor, MemoryPlan, SliceResult, StepResult
 from stoker.scheduler.plan import StepPlan
 from stoker.scheduler.scheduler import Scheduler
+from stoker.scheduler.speculation import Drafter, NoDrafter, guesses
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,13 @@ class Engine:
         clock: Clock,
         vocab_size: int,
         block_log: BlockLog | None = None,
+        drafter: Drafter | None = None,
     ) -> None:
         self._executor = executor
         self._scheduler = scheduler
         self._clock = clock
         self._vocab_size = vocab_size
+        self._drafter = drafter or NoDrafter()
         self.announce: Callable[[tuple[RequestId, ...]], None] = lambda _request_ids: None
         """Called before a step that computes other requests than the one before it."""
         self.block_log = block_log or BlockLog()
@@ -108,7 +111,8 @@ class Engine:
 
     def _step(self, now: float) -> list[TokenDelta]:
         deltas = self._scheduler.sweep(now)
-        plan = self._scheduler.plan(now)
+        wishes = self._scheduler.wishes(self._drafter.seconds_per_token)
+        plan = self._scheduler.plan(now, guesses(self._drafter, wishes))
         if plan is not None:
             deltas += self._run(plan)
         if self.idle:
@@ -199,6 +203,8 @@ class Engine:
             prefix_hit_tokens=counters.prefix_hits,
             prompt_tokens=counters.prompt_tokens,
             output_tokens=counters.output_tokens,
+            drafted_tokens=counters.drafted_tokens,
+            accepted_tokens=counters.accepted_tokens,
             step_seconds=self._step_seconds,
             broken_invariants=self._broken_invariants,
         )

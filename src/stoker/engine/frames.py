@@ -41,6 +41,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_step_tokens: int = 2048
     inter_token_target: float = 0.1
     prefix_cache: bool = True
+    speculation: str = "off"
+    """A name in the table of engine/build.py."""
     cache_key: bytes = b""
     """Secret of the front and of all replicas it chooses between: with it they name cached blocks
     alike, and the engine reports what it caches. Empty: it draws its own and reports nothing."""

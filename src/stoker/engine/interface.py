@@ -58,6 +58,9 @@ class EngineLoad(msgspec.Struct, frozen=True):
     prefix_hit_tokens: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    """Of the drafted ones."""
     step_seconds: float = 0.0
     """Total time spent in steps."""
     broken_invariants: int = 0

@@ -27,5 +27,6 @@ def engine_settings(
         max_step_tokens=engine.max_step_tokens,
         inter_token_target=engine.inter_token_target_ms / 1000.0,
         prefix_cache=engine.prefix_cache,
+        speculation=engine.speculation,
         eos_token_ids=tuple(sorted(eos_token_ids)),
     )

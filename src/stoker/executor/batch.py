@@ -45,30 +45,34 @@ class StepBatch:
 
     def _add(self, index: int, piece: SequenceSlice) -> None:
         first_row = len(self.tokens)
-        self.runs.extend((piece.start, piece.count, len(self.block_tables)))
+        self.runs.extend((piece.start, piece.num_rows, len(self.block_tables)))
         if piece.count == 1:
             self.tokens.append(piece.tokens[piece.start])
         else:
             self.tokens.extend(piece.tokens[piece.start : piece.end])
+        self.tokens.extend(piece.drafts)
         self.block_tables.extend(piece.block_table)
         for position in piece.scored_positions:
             row = first_row + position - 1 - piece.start
             self._score(index, row, piece, piece.tokens[position])
         if piece.samples:
-            self._sample(index, first_row + piece.count - 1, piece)
+            for guessed in range(len(piece.drafts) + 1):
+                self._sample(index, first_row + piece.count - 1 + guessed, piece, guessed)
 
     def _score(self, index: int, row: int, piece: SequenceSlice, target: int) -> None:
         wanted = piece.sampling.prompt_logprobs
-        self._logit_row(index, row, piece, NO_LOGPROBS if wanted is None else wanted, target)
+        wanted = NO_LOGPROBS if wanted is None else wanted
+        self._logit_row(index, row, piece, wanted, target, piece.end)
         self.history_offsets.append(len(self.history))
         self.bias_offsets.append(len(self.bias_ids))
 
-    def _sample(self, index: int, row: int, piece: SequenceSlice) -> None:
+    def _sample(self, index: int, row: int, piece: SequenceSlice, guessed: int) -> None:
         params = piece.sampling
         wanted = NO_LOGPROBS if params.logprobs is None else params.logprobs
-        self._logit_row(index, row, piece, wanted, DRAW)
+        self._logit_row(index, row, piece, wanted, DRAW, piece.end + guessed)
         if params.needs_history:
             self.history.extend(piece.tokens[: piece.end])
+            self.history.extend(piece.drafts[:guessed])
         self.history_offsets.append(len(self.history))
         for token, value in params.logit_bias.items():
             self.bias_ids.append(token)
@@ -76,14 +80,20 @@ class StepBatch:
         self.bias_offsets.append(len(self.bias_ids))
 
     def _logit_row(
-        self, index: int, row: int, piece: SequenceSlice, num_logprobs: int, target: int
+        self,
+        index: int,
+        row: int,
+        piece: SequenceSlice,
+        num_logprobs: int,
+        target: int,
+        position: int,
     ) -> None:
         params = piece.sampling
         self.owners.append(index)
         self.rows.extend((row, params.top_k, piece.num_prompt_tokens, num_logprobs, target))
         self.parameters.extend(_parameters(params))
         self.seeds.append(params.seed)
-        self.positions.append(piece.end)
+        self.positions.append(position)
         self.width = max(self.width, num_logprobs)
 
     def arguments(self) -> dict[str, Any]:

@@ -16,7 +16,13 @@ from hashlib import blake2b
 
 from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import TokenLogprobs
-from stoker.executor.interface import MemoryPlan, SliceResult, StepHandle, StepResult
+from stoker.executor.interface import (
+    MemoryPlan,
+    SliceResult,
+    StepHandle,
+    StepResult,
+    num_drawn,
+)
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 
 Cost = Callable[[StepPlan], float]
@@ -105,31 +111,41 @@ class FakeExecutor:
             raise RuntimeError(f"{tokens} tokens of {sequences} sequences are too much for a step")
 
     def _compute(self, piece: SequenceSlice) -> SliceResult:
-        size = self.options.block_size
+        tokens = [*piece.tokens[: piece.end], *piece.drafts]
         state = b"start"
         scores = []
-        for position in range(piece.end):
-            slot = (piece.block_table[position // size], position % size)
-            if piece.tokens[position] == self.options.deadly_token:
-                os.kill(os.getpid(), signal.SIGKILL)
-            state = _step(state, piece.tokens[position])
-            if position >= piece.start:
-                self._slots[slot] = state
-            elif self._slots.get(slot) != state:
-                raise RuntimeError(
-                    f"{piece.request_id}: position {position} holds other keys and values"
-                )
+        drawn = []
+        for position, token in enumerate(tokens):
+            self._die_of(token)
+            state = _step(state, token)
+            self._keep(piece, position, state)
             if position + 1 in piece.scored_positions:
                 scores.append(_logprobs(piece.tokens[position + 1], state))
+            if piece.samples and position >= piece.end - 1:
+                drawn.append((draw(state, piece.sampling.seed, self.options.vocab_size), state))
         if not piece.samples:
             return SliceResult(prompt_logprobs=tuple(scores))
-        token = draw(state, piece.sampling.seed, self.options.vocab_size)
+        taken = drawn[: num_drawn(piece.drafts, [token for token, _ in drawn])]
         wanted = piece.sampling.logprobs is not None
         return SliceResult(
-            token=token,
-            logprobs=_logprobs(token, state) if wanted else None,
+            tokens=tuple(token for token, _ in taken),
+            logprobs=tuple(_logprobs(token, state) for token, state in taken) if wanted else (),
             prompt_logprobs=tuple(scores),
         )
+
+    def _die_of(self, token: TokenId) -> None:
+        if token == self.options.deadly_token:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _keep(self, piece: SequenceSlice, position: int, state: bytes) -> None:
+        size = self.options.block_size
+        slot = (piece.block_table[position // size], position % size)
+        if position >= piece.start:
+            self._slots[slot] = state
+        elif self._slots.get(slot) != state:
+            raise RuntimeError(
+                f"{piece.request_id}: position {position} holds other keys and values"
+            )
 
 
 def expected_tokens(

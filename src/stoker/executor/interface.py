@@ -7,7 +7,9 @@ plans are in flight, and they are collected in the order they were submitted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NewType, Protocol
 
 from stoker.core.ids import BlockId, TokenId
@@ -37,14 +39,25 @@ class MemoryPlan:
 
 @dataclass(frozen=True, slots=True)
 class SliceResult:
-    """Outcome of one slice. `token` is None when nothing was drawn."""
+    """Outcome of one slice."""
 
-    token: TokenId | None = None
-    logprobs: TokenLogprobs | None = None
-    """Present when the sampling parameters asked for them."""
+    tokens: tuple[TokenId, ...] = ()
+    """What was drawn: the next token, and as long as a draw equals the guess at its place, the one
+    after it. Guesses so decide how much a step gives, and never what: the draw at a position is
+    the same whether its sequence was guessed or computed one by one. This is speculative sampling
+    (arXiv:2211.17192) with the target's own draws as the coupling."""
+    logprobs: tuple[TokenLogprobs, ...] = ()
+    """Parallel to `tokens` when the sampling parameters asked for them."""
     prompt_logprobs: tuple[TokenLogprobs, ...] = ()
     error_code: str | None = None
     """Code of an error that ends this sequence alone, e.g. 'numerical_error'."""
+
+
+def num_drawn(drafts: Sequence[TokenId], drawn: Sequence[TokenId]) -> int:
+    """How many of the tokens drawn at the last token and at each guess count: the first, and those
+    that follow right guesses."""
+    right = takewhile(lambda pair: pair[0] == pair[1], zip(drafts, drawn, strict=False))
+    return 1 + sum(1 for _ in right)
 
 
 @dataclass(frozen=True, slots=True)

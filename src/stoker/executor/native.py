@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,16 @@ from stoker.core.ids import BlockId
 from stoker.core.output import TokenLogprobs
 from stoker.errors import ConfigError, NumericalError
 from stoker.executor.batch import StepBatch
-from stoker.executor.interface import MemoryPlan, SliceResult, StepHandle, StepResult
+from stoker.executor.interface import (
+    MemoryPlan,
+    SliceResult,
+    StepHandle,
+    StepResult,
+    num_drawn,
+)
 from stoker.kernels.decoder import BLOCK_TOKENS, Decoder, Progress, load_decoder
 from stoker.model.load import Model
-from stoker.scheduler.plan import StepPlan
+from stoker.scheduler.plan import SequenceSlice, StepPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,21 +166,23 @@ def _results(plan: StepPlan, batch: StepBatch, *columns: list) -> tuple[SliceRes
     rows: list[list[_Row]] = [[] for _ in plan.slices]
     for owner, row in zip(batch.owners, _rows(*columns), strict=True):
         rows[owner].append(row)
-    return tuple(
-        _slice_result(piece.samples, own, piece.sampling.logprobs is not None)
-        for piece, own in zip(plan.slices, rows, strict=True)
-    )
+    return tuple(_slice_result(piece, own) for piece, own in zip(plan.slices, rows, strict=True))
 
 
-def _slice_result(samples: bool, rows: list[_Row], wants_logprobs: bool) -> SliceResult:
-    if any(not row.finite for row in rows):
+def _slice_result(piece: SequenceSlice, rows: list[_Row]) -> SliceResult:
+    """A row behind a guess may be no number: it is not looked at unless the guess was right, and
+    then it is computed again as the next step's own."""
+    num_scored = len(rows) - (1 + len(piece.drafts)) * piece.samples
+    if any(not row.finite for row in rows[: num_scored + 1]):
         return SliceResult(error_code=NumericalError.code)
-    scored = tuple(row.logprobs for row in (rows[:-1] if samples else rows))
-    if not samples:
+    scored = tuple(row.logprobs for row in rows[:num_scored])
+    if not piece.samples:
         return SliceResult(prompt_logprobs=scored)
-    drawn = rows[-1]
+    drawn = list(takewhile(lambda row: row.finite, rows[num_scored:]))
+    taken = drawn[: num_drawn(piece.drafts, [row.token for row in drawn])]
+    wanted = piece.sampling.logprobs is not None
     return SliceResult(
-        token=drawn.token,
-        logprobs=drawn.logprobs if wants_logprobs else None,
+        tokens=tuple(row.token for row in taken),
+        logprobs=tuple(row.logprobs for row in taken) if wanted else (),
         prompt_logprobs=scored,
     )

@@ -167,6 +167,8 @@ _COUNTERS = {
     "vllm:prefix_cache_hits": ("Prompt tokens found.", "prefix_hit_tokens"),
     "vllm:prompt_tokens": ("Prompt tokens computed.", "prompt_tokens"),
     "vllm:generation_tokens": ("Tokens generated.", "output_tokens"),
+    "vllm:spec_decode_num_draft_tokens": ("Tokens guessed ahead.", "drafted_tokens"),
+    "vllm:spec_decode_num_accepted_tokens": ("Right guesses.", "accepted_tokens"),
     "stoker_engine_steps": ("Steps completed.", "num_steps"),
     "stoker_engine_step_seconds": ("Time spent in steps.", "step_seconds"),
 }

@@ -31,12 +31,20 @@ class SequenceSlice:
     sampling: SamplingParams
     samples: bool
     """Whether the last computed token is the sequence's last, so the next one is to be drawn.
-    The draw is keyed on (sampling.seed, start + count): the position of the new token."""
+    A draw is keyed on (sampling.seed, position of the new token)."""
     score_from: int
     """Prompt log probabilities are wanted for target positions in `[score_from, start + count)`
     that lie in the prompt (the logits at position p - 1 score the token at p); targets whose
     logits fall in this slice are p with start <= p - 1 < start + count. `score_from` is past
     the end when none are wanted."""
+    drafts: tuple[TokenId, ...] = ()
+    """Guesses of the tokens that will be drawn, computed behind the sequence's last; a token is
+    drawn after each as well. `block_table` covers them. Only where `samples`."""
+
+    @property
+    def num_rows(self) -> int:
+        """Tokens computed, guesses included."""
+        return self.count + len(self.drafts)
 
     @property
     def end(self) -> int:
@@ -59,4 +67,4 @@ class StepPlan:
 
     @property
     def num_tokens(self) -> int:
-        return sum(piece.count for piece in self.slices)
+        return sum(piece.num_rows for piece in self.slices)

@@ -8,8 +8,8 @@ always fits alone, so some request always makes progress (invariants I05, I06).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta
@@ -20,22 +20,13 @@ from stoker.kv.block_hash import Hash
 from stoker.kv.block_pool import BlockPool
 from stoker.kv.cache_listener import CacheListener
 from stoker.kv.prefix_cache import PrefixCache
+from stoker.scheduler.counters import Counters
 from stoker.scheduler.fairness import FairQueue
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 from stoker.scheduler.sequence import Sequence, SequenceState
+from stoker.scheduler.speculation import Wish
 from stoker.scheduler.token_budget import TokenBudget
-
-
-@dataclass(slots=True)
-class Counters:
-    """Running totals, for metrics."""
-
-    preemptions: int = 0
-    prefix_queried: int = 0
-    prefix_hits: int = 0
-    prompt_tokens: int = 0
-    output_tokens: int = 0
 
 
 class Scheduler:
@@ -131,8 +122,30 @@ class Scheduler:
 
     # --- planning ---------------------------------------------------------------------------
 
-    def plan(self, now: float) -> StepPlan | None:
-        """The next step, or None when there is nothing to compute."""
+    def wishes(self, seconds_per_draft: float = 0.0) -> list[Wish]:
+        """Where guesses would pay, at the price of making one. Call between `sweep` and `plan`.
+        None while prompts are waiting or being computed: these fill a step without guessing."""
+        if len(self._queue) or not all(sequence.decoding for sequence in self.running):
+            return []
+        share, row = self.budget.decoding_seconds([len(one.tokens) for one in self.running])
+        row += seconds_per_draft
+        if row >= share:
+            return []
+        wished = [(one, one.num_drafts(share, row)) for one in self.running]
+        return [one.wish(count) for one, count in wished if count and self._has_room(one, count)]
+
+    def _has_room(self, sequence: Sequence, count: int) -> bool:
+        """Gives it blocks for guesses, out of those that nobody will need soon."""
+        needed = self._blocks_for(len(sequence.tokens) + count) - len(sequence.blocks)
+        if needed + len(self.running) > self.pool.num_free:
+            return False
+        sequence.blocks += self.pool.allocate(max(needed, 0))
+        return True
+
+    def plan(
+        self, now: float, drafts: Mapping[RequestId, tuple[TokenId, ...]] = MappingProxyType({})
+    ) -> StepPlan | None:
+        """The next step, or None when there is nothing to compute. `drafts` answer `wishes`."""
         decoding = [sequence for sequence in self.running if sequence.decoding]
         left = self._prompt_tokens(decoding)
         slices: list[SequenceSlice] = []
@@ -144,7 +157,8 @@ class Scheduler:
             if count and not self._make_room(sequence, count):
                 continue  # it was preempted itself and is no longer at this position
             if count:
-                slices.append(self._slice(sequence, count))
+                guesses = drafts.get(sequence.request.request_id, ())
+                slices.append(self._slice(sequence, count, guesses))
                 left -= 0 if sequence.decoding else count
             position += 1
         if self.counters.preemptions == preempted:
@@ -227,19 +241,11 @@ class Scheduler:
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self.options.block_size)
 
-    def _slice(self, sequence: Sequence, count: int) -> SequenceSlice:
-        end = sequence.num_computed + count
-        return SequenceSlice(
-            request_id=sequence.request.request_id,
-            tokens=sequence.tokens,
-            start=sequence.num_computed,
-            count=count,
-            block_table=sequence.blocks[: self._blocks_for(end)],
-            num_prompt_tokens=sequence.num_prompt,
-            sampling=sequence.sampling,
-            samples=end == len(sequence.tokens),
-            score_from=sequence.num_scored,
-        )
+    def _slice(
+        self, sequence: Sequence, count: int, drafts: tuple[TokenId, ...] = ()
+    ) -> SequenceSlice:
+        end = sequence.num_computed + count + len(drafts)
+        return sequence.slice(count, self._blocks_for(end), drafts)
 
     # --- results ----------------------------------------------------------------------------
 
@@ -261,42 +267,36 @@ class Scheduler:
                 self.cache.forget(block)
             return self._finish(sequence, Finish(FinishReason.ERROR, error_code=outcome.error_code))
         sequence.num_computed = piece.end
-        self._register(sequence, piece)
         sequence.num_scored = max(sequence.num_scored, min(piece.end + 1, sequence.num_prompt))
         in_prompt = max(0, min(piece.end, sequence.num_prompt) - piece.start)
         self.counters.prompt_tokens += in_prompt
-        if outcome.token is None:
-            return self._prompt_delta(sequence, outcome)
-        return self._extend(sequence, outcome, outcome.token)
+        if outcome.tokens:
+            return self._extend(sequence, piece, outcome)
+        self._register(sequence, piece)
+        scores = outcome.prompt_logprobs
+        return sequence.delta(prompt_logprobs=scores) if scores else None
 
     def _register(self, sequence: Sequence, piece: SequenceSlice) -> None:
         if not self.options.prefix_cache:
             return
         size = self.options.block_size
-        first, last = piece.start // size, piece.end // size
+        first, last = piece.start // size, sequence.num_computed // size
         if first < last:
             self.cache.register(sequence.chain, sequence.tokens, sequence.blocks, first, last)
 
-    def _prompt_delta(self, sequence: Sequence, outcome: SliceResult) -> TokenDelta | None:
-        if not outcome.prompt_logprobs:
-            return None
-        return sequence.delta(prompt_logprobs=outcome.prompt_logprobs)
-
-    def _extend(self, sequence: Sequence, outcome: SliceResult, token: TokenId) -> TokenDelta:
-        self.counters.output_tokens += 1
-        self._queue.charge(sequence, output_tokens=1)
-        finish = None
-        may_stop = sequence.num_output >= sequence.request.sampling.min_tokens
-        if may_stop and token in sequence.stop_token_ids:
-            finish = Finish(FinishReason.STOP, stop_token_id=token)
-        else:
-            sequence.tokens.append(token)
-            if sequence.num_output >= sequence.request.sampling.max_tokens:
-                finish = Finish(FinishReason.LENGTH)
-        stopped = finish is not None and finish.stop_token_id is not None
+    def _extend(self, sequence: Sequence, piece: SequenceSlice, outcome: SliceResult) -> TokenDelta:
+        right = len(outcome.tokens) - 1
+        sequence.acceptance.observe(len(piece.drafts), right)
+        self.counters.drafted_tokens += len(piece.drafts)
+        self.counters.accepted_tokens += right
+        taken, finish = sequence.extend(outcome.tokens)
+        sequence.num_computed += min(taken, right)
+        self._register(sequence, piece)
+        self.counters.output_tokens += taken
+        self._queue.charge(sequence, output_tokens=taken)
         delta = sequence.delta(
-            token_ids=() if stopped else (token,),
-            logprobs=() if stopped or outcome.logprobs is None else (outcome.logprobs,),
+            token_ids=outcome.tokens[:taken],
+            logprobs=outcome.logprobs[:taken],
             prompt_logprobs=outcome.prompt_logprobs,
             finish=finish,
         )

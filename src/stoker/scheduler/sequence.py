@@ -5,14 +5,17 @@ from __future__ import annotations
 import enum
 import math
 from array import array
+from collections.abc import Sequence as Items
 
 import msgspec
 
 from stoker.core.ids import BlockId, TokenId
-from stoker.core.output import Finish, TokenDelta, TokenLogprobs
+from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.kv.prefix_cache import Chain
+from stoker.scheduler.plan import SequenceSlice
+from stoker.scheduler.speculation import Acceptance, Wish, num_drafts
 
 NEVER = -1e30
 """Bias that keeps a token from being drawn without making its logit infinite."""
@@ -57,6 +60,7 @@ class Sequence:
         self.state = SequenceState.WAITING
         self.announced = bool(request.output_token_ids)
         """Whether a first delta, with the number of cached tokens, was sent."""
+        self.acceptance = Acceptance()
         self._early = _without(request.sampling, stops)
 
     @property
@@ -87,6 +91,53 @@ class Sequence:
         return (
             self.request.sampling.prompt_logprobs is not None and self.num_scored < self.num_prompt
         )
+
+    def num_drafts(self, share: float, row: float) -> int:
+        """How many guesses pay, at its `share` of a step's seconds and a `row`'s. None while the
+        sampling parameters are to change, and never more than it may still have tokens."""
+        sampling = self.request.sampling
+        if self.num_output < sampling.min_tokens:
+            return 0
+        left = sampling.max_tokens - self.num_output - 1
+        return min(num_drafts(self.acceptance.rate, share, row), left)
+
+    def wish(self, count: int) -> Wish:
+        return Wish(
+            request_id=self.request.request_id,
+            tokens=self.tokens,
+            count=count,
+            block_table=self.blocks,
+            num_prompt_tokens=self.num_prompt,
+            sampling=self.sampling,
+        )
+
+    def slice(self, count: int, num_blocks: int, drafts: tuple[TokenId, ...]) -> SequenceSlice:
+        """Its share of a step that computes `count` more tokens, and guesses behind them."""
+        end = self.num_computed + count
+        return SequenceSlice(
+            request_id=self.request.request_id,
+            tokens=self.tokens,
+            start=self.num_computed,
+            count=count,
+            block_table=self.blocks[:num_blocks],
+            num_prompt_tokens=self.num_prompt,
+            sampling=self.sampling,
+            samples=end == len(self.tokens),
+            score_from=self.num_scored,
+            drafts=drafts,
+        )
+
+    def extend(self, drawn: Items[TokenId]) -> tuple[int, Finish | None]:
+        """Takes what was drawn up to its end, if that is among it. Returns how many it kept, which
+        a stop token is not one of, and the ending."""
+        limits = self.request.sampling
+        for number, token in enumerate(drawn):
+            if self.num_output >= limits.min_tokens and token in self.stop_token_ids:
+                return number, Finish(FinishReason.STOP, stop_token_id=token)
+            self.tokens.append(token)
+            if self.num_output >= limits.max_tokens:
+                return number + 1, Finish(FinishReason.LENGTH)
+        return len(drawn), None
 
     def move_to(self, state: SequenceState) -> None:
         """Raises AssertionError for a change that is not in the table (invariant I04)."""

@@ -11,6 +11,7 @@ arrivals, cancellations and the watchdog wait for it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from stoker.scheduler.plan import StepPlan
 
@@ -107,7 +108,9 @@ def _slice(seconds: float, each: float, growth: float) -> float:
 
 def kv_tokens(plan: StepPlan) -> int:
     """Positions that attention reads: the sum over computed tokens of their context."""
-    return sum(piece.count * (piece.start + piece.end + 1) // 2 for piece in plan.slices)
+    return sum(
+        piece.num_rows * (2 * piece.start + piece.num_rows + 1) // 2 for piece in plan.slices
+    )
 
 
 class TokenBudget:
@@ -122,7 +125,7 @@ class TokenBudget:
             return
         most = max(OUTLIER * self.expected_seconds(plan), self.inter_token_target)
         seconds = min(seconds, most)
-        has_prompt = plan.num_tokens > len(plan.slices)
+        has_prompt = any(piece.count > 1 for piece in plan.slices)
         self.cost.observe(plan.num_tokens, kv_tokens(plan), seconds, has_prompt=has_prompt)
 
     def prompt_tokens(
@@ -159,6 +162,15 @@ class TokenBudget:
         mean = self.cost.seconds_per_token
         fits = int(target / mean) if mean > 0 else EARLY_SLICE
         return min(max(fits, SMALLEST_SLICE), EARLY_SLICE)
+
+    def decoding_seconds(self, contexts: Sequence[int]) -> tuple[float, float]:
+        """The mean sequence's share of a step that decodes sequences with these contexts, and what
+        one more row for it would take. Both 0.0 until that is known."""
+        if self.cost.observations < MIN_OBSERVATIONS or not contexts:
+            return 0.0, 0.0
+        fixed, per_token, per_kv = self.cost.coefficients()
+        row = per_token + per_kv * sum(contexts) / len(contexts)
+        return fixed / len(contexts) + row, row
 
     def expected_seconds(self, plan: StepPlan) -> float:
         """How long a step should take; a cautious guess before the cost is known."""

@@ -14,6 +14,8 @@ from stoker.core.sampling import SamplingParams
 from stoker.executor.native import NativeExecutor, NativeOptions
 from stoker.kernels.decoder import available_kernels
 from stoker.model.load import open_model
+from stoker.scheduler.speculation import Drafter, Wish
+from stoker.scheduler.token_budget import TokenBudget
 from tests.support.driving import Driver, Outcome, make_scheduler
 from tests.support.models import model_path
 
@@ -73,17 +75,22 @@ class Loaded:
 
 
 def run(
-    executor: NativeExecutor, asked: list[Request], blocks: int = 400, **options: object
+    executor: NativeExecutor,
+    asked: list[Request],
+    blocks: int = 400,
+    drafter: Drafter | None = None,
+    **options: object,
 ) -> list[tuple]:
     """What each request got, in the order of their ids."""
     for block in range(blocks):
         executor.decoder.poison_block(block)  # a read of anything stale shows
     part = Loaded(executor, blocks)
-    driver = Driver(part, make_scheduler(part, **options))  # type: ignore[arg-type]
+    driver = Driver(part, make_scheduler(part, **options), drafter)  # type: ignore[arg-type]
     for request in asked:
         driver.add(request)
     outcomes = driver.run()
     run.preemptions = driver.scheduler.counters.preemptions  # type: ignore[attr-defined]
+    run.guessed = driver.scheduler.counters  # type: ignore[attr-defined]
     run.hits = driver.scheduler.counters.prefix_hits  # type: ignore[attr-defined]
     return [_comparable(outcomes[RequestId(str(i))]) for i in range(COUNT) if str(i) in outcomes]
 
@@ -119,6 +126,39 @@ def test_preempted_equals_undisturbed(executor: NativeExecutor, alone: list[tupl
 def test_cached_equals_computed(executor: NativeExecutor, alone: list[tuple]) -> None:
     assert run(executor, requests(), max_running=2) == alone
     assert run.hits >= 64  # type: ignore[attr-defined]
+
+
+class FromMemory:
+    """Guesses what a sequence had before, with every third guess wrong. Implements Drafter."""
+
+    seconds_per_token = 0.0
+
+    def __init__(self, alone: list[tuple]) -> None:
+        self._alone = alone
+
+    def propose(self, wishes: list[Wish]) -> list[tuple[int, ...]]:
+        return [self._guess(wish) for wish in wishes]
+
+    def _guess(self, wish: Wish) -> tuple[int, ...]:
+        done = len(wish.tokens) - wish.num_prompt_tokens
+        known = self._alone[int(wish.request_id)][0][done : done + wish.count]
+        return tuple(token if (done + i) % 3 else 7 for i, token in enumerate(known))
+
+
+def test_guessed_ahead_equals_one_by_one(
+    executor: NativeExecutor, alone: list[tuple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Greedy and sampled, with penalties and log probabilities, and with wrong guesses' keys and
+    values left behind in the blocks. Guessing always pays here, whatever the machine does."""
+    monkeypatch.setattr(TokenBudget, "decoding_seconds", lambda *_: (1.0, 0.001))
+    drafter = FromMemory(alone)
+    drafted = accepted = 0
+    for first in range(0, 24, 3):
+        asked = requests()[first : first + 3]
+        assert run(executor, asked, blocks=40, drafter=drafter) == alone[first : first + 3]
+        drafted += run.guessed.drafted_tokens  # type: ignore[attr-defined]
+        accepted += run.guessed.accepted_tokens  # type: ignore[attr-defined]
+    assert 100 < accepted < drafted
 
 
 def test_resumed_equals_uninterrupted(executor: NativeExecutor, alone: list[tuple]) -> None:

@@ -46,8 +46,8 @@ def test_it_draws_what_is_expected_of_it() -> None:
     for _ in range(4):
         start = 0 if tokens == PROMPT else len(tokens) - 1
         [outcome] = compute(fake, piece(start, tokens, 0, 1, 2))
-        assert outcome.token is not None
-        tokens += (outcome.token,)
+        assert len(outcome.tokens) == 1
+        tokens += outcome.tokens
     assert list(tokens[5:]) == expected_tokens(PROMPT, 3, 4)
 
 
@@ -80,7 +80,7 @@ def test_a_copied_block_serves_as_the_first_one_did() -> None:
     [first] = compute(fake, piece(0, PROMPT, 0, 1))
     fake.copy_blocks([(BlockId(0), BlockId(5))])
     [again] = compute(fake, piece(4, PROMPT, 5, 6))
-    assert again.token == first.token
+    assert again.tokens == first.tokens
 
 
 def test_each_prompt_position_is_scored_once_however_it_is_cut() -> None:
@@ -88,7 +88,7 @@ def test_each_prompt_position_is_scored_once_however_it_is_cut() -> None:
     fake = executor()
     [begun] = compute(fake, piece(0, PROMPT, 0, 1, end=3, prompt_logprobs=0))
     [ended] = compute(fake, piece(3, PROMPT, 0, 1, prompt_logprobs=0))
-    assert begun.token is None
+    assert begun.tokens == ()
     assert [score.token_id for score in whole[0].prompt_logprobs] == list(PROMPT[1:])
     assert begun.prompt_logprobs + ended.prompt_logprobs == whole[0].prompt_logprobs
 
