@@ -76,8 +76,8 @@ def _environment(name: str) -> Path:
 
 
 def _stoker(setting: Setting, _kind: str, port: int) -> list[str]:
-    """Without speculation: prompts of random words make a greedy model repeat itself, which guessing
-    would profit from as no real text lets it."""
+    """Without speculation: random prompts make a greedy model repeat itself, which guessing would
+    profit from as no real text lets it."""
     command = [sys.executable, "-m", "stoker", "serve", str(setting.shipped), "--port", str(port)]
     options = ["--threads", str(setting.threads), "--speculation", "off"]
     return [*command, *options, "--log-level", "warning"]
