@@ -208,6 +208,21 @@ CONTRADICTORY = {
         "models[1].placer is remote, which needs edge.ticket_key_file",
         "signed",
     ),
+    "ray without its placer": (
+        MODELS + "ray = { cpus = 4 }",
+        "models[1].ray is set though placer is local",
+        "Set placer to ray",
+    ),
+    "ray by its client's address": (
+        MODELS + "placer = 'ray'\nray = { address = 'ray://head:10001' }",
+        "models[1].ray.address is not auto or HOST:PORT: 'ray://head:10001'",
+        "a node of the cluster",
+    ),
+    "ray without a processor": (
+        MODELS + "placer = 'ray'\nray = { cpus = 0 }",
+        "models[1].ray.cpus must be a number above 0",
+        "Processors of one replica",
+    ),
     "direct without a ticket key": (
         "[edge]\nmode = 'direct'",
         "edge.mode is direct, which needs edge.ticket_key_file",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from stoker.config.fleet_schema import ModelEntry
+from stoker.config.fleet_schema import ModelEntry, RaySection
 from stoker.config.schema import Config
 from stoker.core.clock import SystemClock
 from stoker.engine.client import Progress
@@ -37,8 +37,28 @@ def _remote(entry: ModelEntry, spec: ReplicaSpec, config: Config, _progress: Pro
     return RemotePlacer(entry.urls, spec.model, key, SystemClock())
 
 
+def _ray(entry: ModelEntry, spec: ReplicaSpec, config: Config, _progress: Progress) -> Placer:
+    from stoker.config.replica_file import replica_file
+    from stoker.fleet.ray_cluster import check_installed
+    from stoker.fleet.ray_placer import RayLaunch, RayPlacer
+
+    check_installed()
+    section = entry.ray or RaySection()
+    launch = RayLaunch(
+        resources=resources(section), settings=replica_file(entry, spec.source, config)
+    )
+    return RayPlacer(spec.model, launch, section.address, SystemClock())
+
+
+def resources(section: RaySection) -> dict[str, float]:
+    """Of one replica, as Ray names and counts them: memory in bytes."""
+    wanted = {"CPU": section.cpus, "GPU": section.gpus, "memory": section.memory_mib << 20}
+    return {name: float(amount) for name, amount in wanted.items() if amount}
+
+
 _PLACERS: dict[str, Callable[[ModelEntry, ReplicaSpec, Config, Progress], Placer]] = {
     "local": _local,
     "remote": _remote,
     "kubernetes": _remote,
+    "ray": _ray,
 }

@@ -29,7 +29,7 @@ def check(config: Config) -> None:
 
 def _check_server(config: Config) -> None:
     server = config.server
-    if not config.keys:
+    if not config.keys and not server.replica:  # a replica answers nobody without a ticket
         check_exposure(server)
     if server.api_key is not None and not server.api_key.strip():
         raise ConfigError("server.api_key is empty", param="server.api_key")

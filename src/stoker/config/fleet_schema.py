@@ -51,6 +51,19 @@ class AutoscaleSection(Table, frozen=True, kw_only=True):
     """Share of what replicas can do that should be used; the rest is for bursts."""
 
 
+class RaySection(Table, frozen=True, kw_only=True):
+    """Where Ray is, and what one replica takes of a node."""
+
+    address: str = "auto"
+    """HOST:PORT of the cluster; auto: the one that this machine is a node of."""
+    cpus: Share = 1.0
+    """Processors of one replica, and its threads unless engine.threads is set."""
+    gpus: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
+    """Graphics processors of one replica."""
+    memory_mib: Automatic = 0
+    """Main memory of one replica. 0: Ray does not count it."""
+
+
 class ModelEntry(Table, frozen=True, kw_only=True):
     """A model of our own."""
 
@@ -66,6 +79,8 @@ class ModelEntry(Table, frozen=True, kw_only=True):
     """How many at start."""
     urls: tuple[Address, ...] = ()
     """Of remote replicas, or one name whose addresses are all the replicas."""
+    ray: RaySection | None = None
+    """What placer ray needs to know; not set: its defaults."""
     autoscale: AutoscaleSection | None = None
     """Not set: there are always `replicas`."""
     price: PriceSection = PriceSection()

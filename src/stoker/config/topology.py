@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from stoker.config.exposure import is_loopback
@@ -16,6 +17,7 @@ STORES = ("sqlite", "postgresql")
 LIMIT_STORES = ("redis", "rediss", "valkey", "valkeys")
 STARTED_ELSEWHERE = ("remote", "kubernetes")
 """Placers whose replicas are found by address."""
+_RAY_ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}")
 QUESTIONS = ("/chat/completions", "/completions", "/messages", "/generate", "/embeddings")
 """Ends of paths that the dialect adds by itself."""
 
@@ -73,6 +75,8 @@ def _check_placer(where: str, model: ModelEntry) -> None:
             f"is set though placer is {model.placer}",
             "Set placer to remote, or leave urls out.",
         )
+    if model.ray is not None:
+        _check_ray(where, model)
     for number, url in enumerate(model.urls):
         _check_http(f"{where}.urls[{number}]", url)
         if url in model.urls[:number]:
@@ -81,6 +85,22 @@ def _check_placer(where: str, model: ModelEntry) -> None:
                 f"is urls[{model.urls.index(url)}] again",
                 "Each replica stands once.",
             )
+
+
+def _check_ray(where: str, model: ModelEntry) -> None:
+    if model.placer != "ray":
+        raise contradiction(
+            f"{where}.ray",
+            f"is set though placer is {model.placer}",
+            "Set placer to ray, or leave the table out.",
+        )
+    address = model.ray.address if model.ray is not None else ""
+    if address != "auto" and not _RAY_ADDRESS.fullmatch(address):
+        raise contradiction(
+            f"{where}.ray.address",
+            f"is not auto or HOST:PORT: '{without_password(address)}'",
+            "The server runs on a node of the cluster; 'ray start --head' shows its HOST:PORT.",
+        )
 
 
 def check_backends(config: Config) -> None:

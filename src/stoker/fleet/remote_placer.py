@@ -16,11 +16,11 @@ from stoker.engine.interface import EngineState
 from stoker.errors import NoCapacity
 from stoker.fleet.interface import Replica, ReplicaId, ReplicaState
 from stoker.fleet.remote import RemoteBackend
+from stoker.fleet.remote_session import remote_session
 
 log = logging.getLogger(__name__)
 
 LOOK_UP_SECONDS = 5.0
-CONNECT_SECONDS = 3.0
 
 STATES = {
     EngineState.LOADING: ReplicaState.STARTING,
@@ -98,10 +98,7 @@ class RemotePlacer:
         raise NoCapacity("remote replicas are started where they run")
 
     async def open(self, count: int) -> None:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), timeout=timeout, trust_env=False
-        )
+        self._session = remote_session()
         self._looking = asyncio.create_task(self._look(), name="look for replicas")
         while not any(one.state is ReplicaState.READY for one in self._replicas.values()):
             await self._news.wait()
