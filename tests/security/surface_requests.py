@@ -124,4 +124,66 @@ def _responses() -> Iterator[SurfaceRequest]:
     yield row(s, "an unknown model", "'nobody'", status=404, model="nobody")
 
 
-SURFACE_REQUESTS = [*_messages(), *_responses()]
+def _options(surface: str, name: str, **changes: Any) -> SurfaceRequest:
+    """Changes to the options of a request to Ollama's surfaces."""
+    case = BY_NAME[surface]
+    options = {**case.ask(5, 1, False)["options"], **changes}
+    return row(surface, name, f"'options.{next(iter(changes))}'", options=options)
+
+
+def _ollama(s: str) -> Iterator[SurfaceRequest]:
+    yield row(s, "without model", model=GONE)
+    for kind, value in NOT_WHOLE.items():
+        yield _options(s, f"num_predict is {kind}", num_predict=value)
+    yield _options(s, "num_predict is 0", num_predict=0)
+    yield _options(s, "num_predict is -3", num_predict=-3)
+    yield _options(s, "too warm", temperature=2.1)
+    yield _options(s, "top_p is 0", top_p=0)
+    yield _options(s, "mirostat", mirostat=1)
+    yield _options(s, "typical_p", typical_p=0.5)
+    yield _options(s, "tfs_z", tfs_z=0.5)
+    yield _options(s, "a window of repetitions", repeat_last_n=64)
+    yield _options(s, "an unknown option", num_predicted=3)
+    yield _options(s, "an empty stop", stop=[""])
+    yield _options(s, "too many stops", stop=["a"] * 100)
+    yield row(s, "options that are a list", options=[])
+    yield row(s, "thinking", think=True)
+    yield row(s, "alternatives that nothing shows", top_logprobs=2, logprobs=False)
+    yield row(s, "stream is text", stream="true")
+    yield row(s, "an unknown field", max_tokens=5)
+    yield row(s, "an unknown model", "'nobody'", status=404, model="nobody")
+
+
+def _ollama_chat() -> Iterator[SurfaceRequest]:
+    s = "ollama chat"
+    yield from _ollama(s)
+    yield row(s, "without messages", messages=GONE)
+    yield row(s, "no messages", messages=[])
+    yield row(s, "too many messages", messages=[{"role": "user", "content": "a"}] * 2000)
+    yield row(s, "a tool", tools=[{"type": "function", "function": {"name": "f"}}])
+    for name, value in {
+        "images": ["aGk="], "tool_calls": [{"function": {"name": "f", "arguments": {}}}],
+        "tool_name": "f", "thinking": "hm", "role": "robot", "content": None,
+    }.items():  # fmt: skip
+        message = {"role": "user", "content": "a", name: value}
+        yield row(s, f"a message with {name}", f"'messages[0].{name}'", messages=[message])
+    told = [{"role": "tool", "content": "a"}]
+    yield row(s, "what a tool says", "'messages[0].role'", messages=told)
+    yield row(s, "too long", "context", messages=[{"role": "user", "content": "a" * 3000}])
+
+
+def _ollama_generate() -> Iterator[SurfaceRequest]:
+    s = "ollama generate"
+    yield from _ollama(s)
+    yield row(s, "without prompt", prompt=GONE)
+    yield row(s, "an empty prompt", prompt="")
+    yield row(s, "a suffix", suffix="b")
+    yield row(s, "a template of its own", template="{{ .Prompt }}")
+    yield row(s, "tokens of before", context=[1, 2])
+    yield row(s, "pictures", images=["aGk="])
+    yield row(s, "a picture to make", width=64)
+    yield row(s, "system and raw", raw=True, system="a", named="'system'")
+    yield row(s, "too long", "context", prompt="a" * 3000)
+
+
+SURFACE_REQUESTS = [*_messages(), *_responses(), *_ollama_chat(), *_ollama_generate()]

@@ -104,7 +104,40 @@ RESPONSES = SurfaceCase(
     failure=lambda answer: answer["message"] if answer.get("type") == "error" else None,
 )  # fmt: skip
 
-SURFACES = (CHAT, TEXT, MESSAGES_SURFACE, RESPONSES)
+
+def _ollama_usage(answer: Any) -> tuple[int, int]:
+    return answer["prompt_eval_count"], answer["eval_count"]
+
+
+OLLAMA_CHAT = SurfaceCase(
+    name="ollama chat",
+    path="/api/chat",
+    ask=lambda length, seed, stream: {
+        "model": MODEL, "messages": MESSAGES, "stream": stream,
+        "options": {"num_predict": length, "seed": seed},
+    },
+    read=lambda answer: answer["message"]["content"],
+    piece=lambda event: event["message"]["content"],
+    ended=lambda event: event.get("done", False),
+    usage=_ollama_usage,
+    failure=lambda answer: answer.get("error"),
+)  # fmt: skip
+
+OLLAMA_GENERATE = SurfaceCase(
+    name="ollama generate",
+    path="/api/generate",
+    ask=lambda length, seed, stream: {
+        "model": MODEL, "prompt": QUESTION, "stream": stream,
+        "options": {"num_predict": length, "seed": seed},
+    },
+    read=lambda answer: answer["response"],
+    piece=lambda event: event["response"],
+    ended=lambda event: event.get("done", False),
+    usage=_ollama_usage,
+    failure=lambda answer: answer.get("error"),
+)  # fmt: skip
+
+SURFACES = (CHAT, TEXT, MESSAGES_SURFACE, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE)
 BY_NAME = {surface.name: surface for surface in SURFACES}
 
 

@@ -7,15 +7,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from stoker.api.assembler import TextDelta
-from stoker.api.exchange import Exchange
 from stoker.api.failure import as_stoker_error
 from stoker.api.generation import Choice
 from stoker.api.openai.usage import Usage, UsageCounter
-from stoker.api.service import Service
+from stoker.api.plan import Plan
 from stoker.api.sse import EventStream
 from stoker.core.output import TokenLogprobs
 from stoker.errors import BudgetExhausted, DeadlineExceeded
@@ -25,15 +23,6 @@ ENGINE_MARGIN = 1.0
 """Seconds the engine has to report a passed deadline before we end the request ourselves."""
 
 LOGPROB_BYTES = 32
-
-
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A validated request."""
-
-    choices: tuple[Choice, ...]
-    num_prompt_tokens: int
-    choices_per_prompt: int
-    seconds: float
 
 
 class Collected:
@@ -81,10 +70,11 @@ class Shape(Protocol):
 
 
 class Answer:
-    def __init__(self, exchange: Exchange, service: Service, job: Job, shape: Shape) -> None:
-        self._exchange = exchange
-        self._service = service
-        self._job = job
+    def __init__(self, plan: Plan, shape: Shape) -> None:
+        self._exchange = plan.exchange
+        self._service = plan.service
+        self._job = job = plan.job
+        self._timing = plan.timing
         self._shape = shape
         self._usage = UsageCounter(job.num_prompt_tokens, len(job.choices), job.choices_per_prompt)
 
@@ -150,6 +140,7 @@ class Answer:
             try:
                 async with aclosing(self._service.generator.stream(choices)) as batches:
                     async for batch in batches:
+                        self._timing.delivered(self._service.clock.monotonic())
                         self._usage.add(batch)
                         admitted.outcome = batch[-1].finish_reason or admitted.outcome
                         yield batch

@@ -12,12 +12,14 @@ from stoker.api.service import Service
 from stoker.errors import (
     CapacityError,
     InvalidRequest,
+    ModelNotFound,
     RateLimitExceeded,
     StokerError,
     UnsupportedConstraint,
 )
 from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, Target
 
+LATEST = ":latest"
 Endpoint = Callable[[Exchange], Awaitable[None]]
 
 
@@ -79,6 +81,14 @@ class ByModel:
             await self._foreign(exchange, target)
 
 
+class ByTaggedModel(ByModel):
+    """Where a name without a tag has the tag `latest`."""
+
+    async def _route(self, exchange: Exchange) -> Route:
+        named = await self._front.off_loop.read(exchange, Named)
+        return resolve_tagged(self._front, named.model, exchange)
+
+
 class ByModelOrOnly(ByModel):
     """Where `model` may be left out as long as one model is served."""
 
@@ -91,6 +101,17 @@ class ByModelOrOnly(ByModel):
         if len(visible) != 1:
             raise InvalidRequest("several models are served: name one", param="model")
         return routes.resolve(visible[0].name, exchange.principal)
+
+
+def resolve_tagged(front: Front, name: str, exchange: Exchange) -> Route:
+    """Raises ModelNotFound and PermissionDenied."""
+    try:
+        return front.routes.resolve(name, exchange.principal)
+    except ModelNotFound:
+        plain = name.removesuffix(LATEST)
+        if plain == name:
+            raise
+        return front.routes.resolve(plain, exchange.principal)
 
 
 def _elsewhere(error: StokerError) -> bool:

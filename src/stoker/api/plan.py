@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 import stoker
-from stoker.api.answer import Job
 from stoker.api.exchange import Exchange
+from stoker.api.generation import Choice
 from stoker.api.service import Service
+from stoker.api.timing import Timing
 from stoker.core.ids import TokenId
 from stoker.text.tokenizer import Tokenizer
 
@@ -34,7 +35,16 @@ class Identity(msgspec.Struct, frozen=True):
     fingerprint: str = FINGERPRINT
 
 
-@dataclass(frozen=True, slots=True)
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs."""
+
+    choices: tuple[Choice, ...]
+    num_prompt_tokens: int
+    choices_per_prompt: int
+    seconds: float
+
+
+@dataclass(slots=True)
 class Plan:
     exchange: Exchange
     service: Service
@@ -42,6 +52,10 @@ class Plan:
     prompts: Sequence[Prompt] = ()
     """Of a text completion; a conversation has none that could be shown."""
     created: int = field(default_factory=lambda: int(time.time()))
+    timing: Timing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.timing = Timing(self.exchange.arrived)
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -16,6 +16,7 @@ from stoker.api.exchange import Exchange
 from stoker.api.foreign import ForeignAnswers
 from stoker.api.front import Front
 from stoker.api.health import Health, Live, Progressing, ProgressReport, Ready
+from stoker.api.ollama.operations import ollama_operations
 from stoker.api.openai.chat_schema import ChatCompletion, ChatRequest
 from stoker.api.openai.chat_surface import ChatCompletions
 from stoker.api.openai.completion_schema import Completion, CompletionRequest
@@ -73,6 +74,7 @@ def operations(front: Front) -> list[Operation]:
             ByModelOrOnly(front, Detokenize), DetokenizeRequest, Detokenized,
         ),
         *anthropic_operations(front),
+        *ollama_operations(front),
         *watching(front),
     ]  # fmt: skip
 

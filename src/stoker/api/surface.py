@@ -7,7 +7,8 @@ Our own request is OpenAI's with vLLM's fields.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -55,7 +56,11 @@ def spelled(names: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        for ours, theirs in names.items():
-            error.message = error.message.replace(f"'{ours}'", f"'{theirs}'")
-        error.param = names.get(error.param or "", error.param)
+        ours = "|".join(names) or "(?!)"
+        error.message = re.sub(rf"(?<=')({ours})(?=['.\[])", _known(names), error.message)
+        error.param = error.param and re.sub(rf"^({ours})(?=$|[.\[])", _known(names), error.param)
         raise
+
+
+def _known(names: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
+    return lambda found: names[found[1]]

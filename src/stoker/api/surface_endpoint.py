@@ -33,7 +33,7 @@ class SurfaceEndpoint(Generic[Body]):
         )
         with spelled(surface.names):
             plan = await planned(exchange, service, asked)
-        answer = Answer(exchange, service, plan.job, surface.shape(body, plan))
+        answer = Answer(plan, surface.shape(body, plan))
         await answer.send(streamed=bool(asked.request.stream))
 
 

@@ -82,15 +82,15 @@ class SamplingFields(Tolerated, kw_only=True):
     """Fields we know but cannot honour → values that ask for nothing and are let through."""
 
 
-def refuse_unsupported(request: msgspec.Struct) -> None:
+def refuse_unsupported(request: msgspec.Struct, place: str = "") -> None:
     """Raises UnsupportedConstraint naming a field that asks for something we lack: one in the
-    record's REFUSED, where it has that."""
+    record's REFUSED, where it has that. `place` stands before the name."""
     refused: dict[str, tuple[object, ...]] = getattr(request, "REFUSED", {})
     for name, harmless in refused.items():
         value = getattr(request, name)
         if value is not None and value not in harmless:
             raise UnsupportedConstraint(
-                f"'{name}' is not supported",
-                param=name,
+                f"'{place}{name}' is not supported",
+                param=f"{place}{name}",
                 hint="Leave the field out; the request is not served without what it asks for.",
             )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stoker.api.answer import Job
 from stoker.api.exchange import Exchange
 from stoker.api.generation import Choice
 from stoker.api.openai.fields import SamplingFields, refuse_unsupported
 from stoker.api.openai.sampling import Vocabulary, with_seed_of
+from stoker.api.plan import Job
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
 from stoker.core.ids import RequestId, TokenId

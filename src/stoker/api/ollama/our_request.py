@@ -1,0 +1,64 @@
+"""A request of Ollama's interface as ours, with what both of its kinds share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from stoker.api.ollama.options import OllamaOptions, our_options
+from stoker.api.ollama.schema import OllamaRequest
+from stoker.api.openai.chat_schema import ChatRequest, Message
+from stoker.api.openai.completion_schema import CompletionRequest
+from stoker.api.surface import Asked
+
+NAMES = {
+    "max_tokens": "options.num_predict",
+    "stop": "options.stop",
+    "response_format": "format",
+}
+"""Fields of ours that may be refused later: as its clients know them."""
+
+
+def conversation(body: OllamaRequest, messages: Sequence[Message]) -> Asked:
+    """Raises RequestError."""
+    options = our_options(body.options or OllamaOptions())
+    quiet = {"enable_thinking": False} if body.think is False else None
+    request = ChatRequest(
+        model=body.model,
+        messages=list(messages),
+        stream=_streamed(body),
+        logprobs=body.logprobs,
+        top_logprobs=body.top_logprobs,
+        response_format=_response_format(body.format),
+        chat_template_kwargs=quiet,
+        **options.fields,
+    )
+    return Asked(request, options.length)
+
+
+def plain_text(body: OllamaRequest, prompt: str) -> Asked:
+    """Raises RequestError."""
+    options = our_options(body.options or OllamaOptions())
+    request = CompletionRequest(
+        model=body.model,
+        prompt=prompt,
+        stream=_streamed(body),
+        logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+        response_format=_response_format(body.format),
+        **options.fields,
+    )
+    return Asked(request, options.length)
+
+
+def _streamed(body: OllamaRequest) -> bool:
+    return body.stream is not False
+
+
+def _response_format(wanted: Any) -> dict[str, Any] | None:
+    """`json`, or a schema."""
+    if wanted in (None, ""):
+        return None
+    if wanted == "json":
+        return {"type": "json_object"}
+    schema = {"name": "format", "schema": wanted, "strict": True}
+    return {"type": "json_schema", "json_schema": schema}
