@@ -11,7 +11,7 @@ from stoker.executor.interface import Executor
 from stoker.kv.block_hash import keyed_hash
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.scheduler import Scheduler
-from stoker.scheduler.speculation import Drafter, NoDrafter, guesses
+from stoker.scheduler.speculation import Drafter, guesses
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Driver:
     ) -> None:
         self.executor = executor
         self.scheduler = scheduler
-        self.drafter = drafter or NoDrafter()
+        self.drafter = drafter or Drafter()
         self.outcomes: dict[RequestId, Outcome] = {}
         self.now = 0.0
 

@@ -7,18 +7,20 @@ from collections.abc import Sequence
 
 from stoker.core.ids import TokenId
 from stoker.executor.fake import expected_tokens
-from stoker.scheduler.speculation import Wish
+from stoker.scheduler.speculation import Drafter, Wish
 
 
-class Guesser:
-    """For the fake executor: each guess is right with the given chance. Implements Drafter."""
-
-    seconds_per_token = 0.0
+class Guesser(Drafter):
+    """For the fake executor: each guess is right with the given chance."""
 
     def __init__(self, right: float, seed: int = 0) -> None:
         self._right = right
         self._chance = random.Random(seed)
         self.proposed = 0
+
+    @property
+    def seconds_per_token(self) -> float:
+        return 0.0
 
     def propose(self, wishes: Sequence[Wish]) -> list[tuple[TokenId, ...]]:
         return [self._guess(wish) for wish in wishes]

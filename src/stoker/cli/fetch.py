@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from stoker.cli.progress import bar
 from stoker.config.paths import cache_folder
 from stoker.config.schema import ModelSection
@@ -15,3 +17,8 @@ def fetch(section: ModelSection) -> Path:
 
     with bar(f"Fetching {section.name}") as report:
         return resolve(section.name, cache_folder(section), report)
+
+
+def fetched_draft(section: ModelSection) -> Path | None:
+    """The model that guesses ahead, if there is to be one. Raises PullError."""
+    return fetch(replace(section, name=section.draft)) if section.draft else None

@@ -44,6 +44,7 @@ def config_file(command: Callable[..., Any]) -> Callable[..., Any]:
 def engine_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """What every command that runs a model takes."""
     for decorate in (
+        flag("--draft", "model.draft", "A smaller model of the same vocabulary, to guess ahead."),
         flag("--speculation", "engine.speculation", "prompt_lookup or off."),
         flag("--kv-cache-mib", "engine.kv_cache_mib", "Memory for keys and values; 0: automatic."),
         flag("--max-context", "engine.max_context", "Longest sequence; 0: the model's limit."),

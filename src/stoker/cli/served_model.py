@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from stoker.cli.fetch import fetch
+from stoker.cli.fetch import fetch, fetched_draft
 from stoker.cli.placing import make_placer
 from stoker.cli.progress import bar
 from stoker.config.fleet_schema import ModelEntry
@@ -34,7 +34,10 @@ class ServedModel:
         from stoker.text.load import load_vocabulary
 
         section = msgspec.structs.replace(
-            config.model, name=entry.source or entry.name, quantize=entry.quantize
+            config.model,
+            name=entry.source or entry.name,
+            draft=entry.draft,
+            quantize=entry.quantize,
         )
         self.entry = entry
         self._cache = cache_folder(section)
@@ -45,7 +48,10 @@ class ServedModel:
         own = msgspec.structs.replace(config, model=section)
         key = secrets.token_bytes(32)
         engine = msgspec.structs.replace(
-            engine_settings(own, self._path, self._vocabulary.eos_token_ids), cache_key=key
+            engine_settings(
+                own, self._path, self._vocabulary.eos_token_ids, fetched_draft(section)
+            ),
+            cache_key=key,
         )
         spec = ReplicaSpec(model=entry.name, source=section.name, engine=engine)
         progress = self._bars.enter_context(bar(f"Loading {entry.name}"))

@@ -21,7 +21,7 @@ def advice(config: Config, sources: Mapping[str, str], path: Path | None) -> Ite
 
 def _unused(config: Config, sources: Mapping[str, str]) -> Iterator[str]:
     if config.models:
-        for key in ("model.name", "model.served_name", "model.quantize"):
+        for key in ("model.name", "model.served_name", "model.draft", "model.quantize"):
             if sources.get(key, "").startswith("file "):
                 yield f"{key} does nothing beside [[models]]"
     used = {target.backend for route in config.routes for target in route.targets}

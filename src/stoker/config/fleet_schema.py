@@ -71,6 +71,8 @@ class ModelEntry(Table, frozen=True, kw_only=True):
     """What clients ask for, in upper or lower case."""
     source: str = ""
     """A catalog name, a path, or a hub repository; empty: `name`."""
+    draft: str = ""
+    """A smaller model with the same vocabulary, that guesses ahead; empty: none."""
     quantize: Literal["q8_0", "q4_1", "q4_k"] | None = None
     """Quantise safetensors weights while loading."""
     placer: Literal["local", "remote", "ray", "kubernetes"] = "local"

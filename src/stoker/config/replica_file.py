@@ -17,7 +17,12 @@ def replica_file(entry: ModelEntry, source: str, config: Config) -> str:
     if not config.engine.threads:
         engine["threads"] = max(1, int((entry.ray or RaySection()).cpus))
     sections = {
-        "model": {"name": source, "served_name": entry.name, "quantize": entry.quantize},
+        "model": {
+            "name": source,
+            "served_name": entry.name,
+            "draft": entry.draft,
+            "quantize": entry.quantize,
+        },
         "engine": engine,
         "log": msgspec.to_builtins(config.log),
     }

@@ -33,6 +33,8 @@ class ModelSection(Table, frozen=True, kw_only=True):
     """A catalog name, a path, or a hub repository."""
     served_name: str | None = None
     """What clients call it; default: `name`."""
+    draft: str = ""
+    """A smaller model of the same vocabulary, named as `name` is, that guesses ahead; or none."""
     quantize: Literal["q8_0", "q4_1", "q4_k"] | None = None
     """Quantise safetensors weights while loading."""
     replicas: Positive = 1

@@ -21,7 +21,8 @@ def select(config: Config, names: Sequence[str]) -> Config:
         return config
     entries = {model.name.casefold(): model for model in config.models}
     chosen = (
-        entries.get(name.casefold()) or ModelEntry(name=name, quantize=config.model.quantize)
+        entries.get(name.casefold())
+        or ModelEntry(name=name, draft=config.model.draft, quantize=config.model.quantize)
         for name in dict.fromkeys(names)
     )
     selected = msgspec.structs.replace(config, models=tuple(chosen))

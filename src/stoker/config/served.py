@@ -16,6 +16,7 @@ def models(config: Config) -> tuple[ModelEntry, ...]:
         ModelEntry(
             name=section.served_name or section.name,
             source=section.name,
+            draft=section.draft,
             quantize=section.quantize,
             replicas=section.replicas,
         ),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stoker.core.clock import SystemClock
 from stoker.engine.block_log import BlockLog
+from stoker.engine.drafters import make_drafter
 from stoker.engine.engine import Engine, engine_info
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import EngineInfo
@@ -18,9 +19,7 @@ from stoker.executor.native import NativeExecutor, NativeOptions
 from stoker.kv.block_hash import keyed_hash
 from stoker.model.load import Model, open_model
 from stoker.scheduler.options import SchedulerOptions
-from stoker.scheduler.prompt_lookup import PromptLookup
 from stoker.scheduler.scheduler import Scheduler
-from stoker.scheduler.speculation import Drafter, NoDrafter
 
 Progress = Callable[[int, int], None]
 Made = tuple[Executor, int, Callable[[], str]]
@@ -52,7 +51,7 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
     hash_block = keyed_hash(settings.cache_key or secrets.token_bytes(32))
     block_log = BlockLog()
     scheduler = Scheduler(options, hash_block, block_log if settings.cache_key else None)
-    drafter = _DRAFTERS[settings.speculation]()
+    drafter = make_drafter(settings, memory, vocab_size)
     engine = Engine(executor, scheduler, SystemClock(), vocab_size, block_log, drafter)
     return engine, engine_info(memory, scheduler, vocab_size, kernels())
 
@@ -85,12 +84,6 @@ def _fake(settings: EngineSettings, _progress: Progress) -> Made:
 _EXECUTORS: dict[str, Callable[[EngineSettings, Progress], Made]] = {
     "native": _native,
     "fake": _fake,
-}
-
-
-_DRAFTERS: dict[str, Callable[[], Drafter]] = {
-    "off": NoDrafter,
-    "prompt_lookup": PromptLookup,
 }
 
 

@@ -18,7 +18,7 @@ from stoker.errors import InternalError
 from stoker.executor.interface import Executor, MemoryPlan, SliceResult, StepResult
 from stoker.scheduler.plan import StepPlan
 from stoker.scheduler.scheduler import Scheduler
-from stoker.scheduler.speculation import Drafter, NoDrafter, guesses
+from stoker.scheduler.speculation import Drafter, guesses
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Engine:
         self._scheduler = scheduler
         self._clock = clock
         self._vocab_size = vocab_size
-        self._drafter = drafter or NoDrafter()
+        self._drafter = drafter or Drafter()
         self.announce: Callable[[tuple[RequestId, ...]], None] = lambda _request_ids: None
         """Called before a step that computes other requests than the one before it."""
         self.block_log = block_log or BlockLog()
@@ -88,12 +88,14 @@ class Engine:
         if self.idle and not self.asleep:
             self._scheduler.cache.clear()
             self._executor.release_kv()
+            self._drafter.sleep()
             self.asleep = True
 
     def wake(self) -> None:
         """To be called before the next request is taken."""
         if self.asleep:
             self._executor.restore_kv()
+            self._drafter.wake()
             self.asleep = False
 
     def cancel(self, request_id: RequestId) -> None:
@@ -185,6 +187,7 @@ class Engine:
 
     def close(self) -> None:
         """Gives the model's memory back."""
+        self._drafter.close()
         self._executor.close()
 
     def load(self) -> EngineLoad:

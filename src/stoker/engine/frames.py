@@ -42,7 +42,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     inter_token_target: float = 0.1
     prefix_cache: bool = True
     speculation: str = "off"
-    """A name in the table of engine/build.py."""
+    """'prompt_lookup' or 'off'; see engine/drafters.py."""
+    draft_path: str = ""
+    """A smaller model that guesses ahead instead; empty: none."""
     cache_key: bytes = b""
     """Secret of the front and of all replicas it chooses between: with it they name cached blocks
     alike, and the engine reports what it caches. Empty: it draws its own and reports nothing."""

@@ -12,12 +12,13 @@ from stoker.engine.frames import EngineSettings
 
 
 def engine_settings(
-    config: Config, model: Path, eos_token_ids: Iterable[TokenId]
+    config: Config, model: Path, eos_token_ids: Iterable[TokenId], draft: Path | None = None
 ) -> EngineSettings:
     engine = config.engine
     return EngineSettings(
         model_path=str(model),
         quantize=config.model.quantize,
+        draft_path="" if draft is None else str(draft),
         threads=engine.threads or len(os.sched_getaffinity(0)),
         kernels=engine.kernels,
         kv_bytes=engine.kv_cache_mib << 20,

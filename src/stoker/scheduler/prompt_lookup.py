@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 
 from stoker.core.ids import TokenId
-from stoker.scheduler.speculation import Wish
+from stoker.scheduler.speculation import Drafter, Wish
 
 PATTERNS = (5, 3, 2)
 """Tokens to look for, the longest first: the more of them agree, the better the guess."""
@@ -18,10 +18,10 @@ WIDTH = 4
 """Bytes of a token."""
 
 
-class PromptLookup:
-    """Implements Drafter."""
-
-    seconds_per_token = 0.0
+class PromptLookup(Drafter):
+    @property
+    def seconds_per_token(self) -> float:
+        return 0.0
 
     def propose(self, wishes: Sequence[Wish]) -> list[tuple[TokenId, ...]]:
         return [tuple(continuation(wish.tokens, wish.count)) for wish in wishes]

@@ -107,6 +107,7 @@ class Sequence:
             tokens=self.tokens,
             count=count,
             block_table=self.blocks,
+            left=self.request.sampling.max_tokens - self.num_output,
             num_prompt_tokens=self.num_prompt,
             sampling=self.sampling,
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from typing import Protocol
 
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.sampling import SamplingParams
@@ -80,31 +79,32 @@ class Wish:
     count: int
     block_table: Items[BlockId]
     """Covers the guesses."""
+    left: int
+    """Tokens it may still get."""
     num_prompt_tokens: int
     sampling: SamplingParams
 
 
-class Drafter(Protocol):
-    """Guesses what will be drawn. A wrong guess costs time and nothing else."""
-
-    def propose(self, wishes: Items[Wish]) -> list[tuple[TokenId, ...]]:
-        """Parallel to `wishes`, each as long as it likes up to `count`."""
-        ...
+class Drafter:
+    """Guesses what will be drawn. A wrong guess costs time and nothing else. This one guesses
+    nothing; others override what they do otherwise."""
 
     @property
     def seconds_per_token(self) -> float:
         """What a guess costs to make; 0.0 when that is next to nothing, infinity when none is to
         be made."""
-        ...
-
-
-class NoDrafter:
-    """Implements Drafter."""
-
-    seconds_per_token = math.inf
+        return math.inf
 
     def propose(self, wishes: Items[Wish]) -> list[tuple[TokenId, ...]]:
+        """Parallel to `wishes`, each as long as it likes up to `count`."""
         return [() for _ in wishes]
+
+    def sleep(self) -> None:
+        """Gives back what it can; no `propose` until `wake`."""
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def guesses(drafter: Drafter, wishes: Items[Wish]) -> dict[RequestId, tuple[TokenId, ...]]:

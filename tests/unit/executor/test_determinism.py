@@ -3,7 +3,7 @@ parameters and the seed, and on nothing else. Bit for bit, on real models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import pytest
@@ -128,15 +128,17 @@ def test_cached_equals_computed(executor: NativeExecutor, alone: list[tuple]) ->
     assert run.hits >= 64  # type: ignore[attr-defined]
 
 
-class FromMemory:
-    """Guesses what a sequence had before, with every third guess wrong. Implements Drafter."""
-
-    seconds_per_token = 0.0
+class FromMemory(Drafter):
+    """Guesses what a sequence had before, with every third guess wrong."""
 
     def __init__(self, alone: list[tuple]) -> None:
         self._alone = alone
 
-    def propose(self, wishes: list[Wish]) -> list[tuple[int, ...]]:
+    @property
+    def seconds_per_token(self) -> float:
+        return 0.0
+
+    def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
         return [self._guess(wish) for wish in wishes]
 
     def _guess(self, wish: Wish) -> tuple[int, ...]:
