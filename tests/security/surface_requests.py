@@ -186,4 +186,52 @@ def _ollama_generate() -> Iterator[SurfaceRequest]:
     yield row(s, "too long", "context", prompt="a" * 3000)
 
 
-SURFACE_REQUESTS = [*_messages(), *_responses(), *_ollama_chat(), *_ollama_generate()]
+def _parameters(surface: str, name: str, **changes: Any) -> SurfaceRequest:
+    """Changes to the parameters of a request to TGI's surfaces."""
+    case = BY_NAME[surface]
+    parameters = {**case.ask(5, 1, False)["parameters"], **changes}
+    named = f"'parameters.{next(iter(changes))}'"
+    return row(surface, name, named, parameters=parameters)
+
+
+def _generate(s: str) -> Iterator[SurfaceRequest]:
+    yield row(s, "without inputs", inputs=GONE)
+    yield row(s, "inputs that are a list", inputs=["a"])
+    yield row(s, "empty inputs", inputs="")
+    for kind, value in NOT_WHOLE.items():
+        yield _parameters(s, f"max_new_tokens is {kind}", max_new_tokens=value)
+    yield _parameters(s, "max_new_tokens is 0", max_new_tokens=0)
+    yield _parameters(s, "temperature is 0", temperature=0)
+    yield _parameters(s, "too warm", temperature=2.1)
+    yield _parameters(s, "a negative seed", seed=-1)
+    yield _parameters(s, "a seed of 65 bits", seed=2**64)
+    yield _parameters(s, "several to choose from", best_of=2)
+    yield _parameters(s, "typical_p", typical_p=0.5)
+    yield _parameters(s, "cutting the prompt", truncate=5)
+    yield _parameters(s, "a watermark", watermark=True)
+    yield _parameters(s, "an adapter", adapter_id="a")
+    yield _parameters(s, "too many alternatives", top_n_tokens=21)
+    unknown = {"grammar": {"type": "ebnf", "value": "a"}}
+    yield row(s, "an unknown grammar", "'parameters.grammar.type'", parameters=unknown)
+    yield _parameters(s, "an empty stop", stop=[""])
+    yield _parameters(s, "too many stops", stop=["a"] * 100)
+    yield _parameters(s, "an unknown parameter", max_length=5)
+    yield row(s, "parameters that are a list", parameters=[])
+    yield row(s, "an unknown field", max_tokens=5)
+    yield row(s, "stream is text", stream="true")
+    yield row(s, "too long", "context", inputs="a" * 3000)
+    yield row(s, "an unknown model", "'nobody'", status=404, model="nobody")
+
+
+def _generate_stream() -> Iterator[SurfaceRequest]:
+    streamed = {"decoder_input_details": True}
+    yield row(
+        "generate_stream", "a scored prompt in a stream", "'parameters.decoder_input_details'",
+        stream=True, parameters=streamed,
+    )  # fmt: skip
+
+
+SURFACE_REQUESTS = [
+    *_messages(), *_responses(), *_ollama_chat(), *_ollama_generate(), *_generate("generate"),
+    *_generate_stream(), *_generate("generate at the root"),
+]  # fmt: skip

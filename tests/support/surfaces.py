@@ -137,7 +137,42 @@ OLLAMA_GENERATE = SurfaceCase(
     failure=lambda answer: answer.get("error"),
 )  # fmt: skip
 
-SURFACES = (CHAT, TEXT, MESSAGES_SURFACE, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE)
+
+def _generated(name: str, path: str) -> SurfaceCase:
+    return SurfaceCase(
+        name=name,
+        path=path,
+        ask=lambda length, seed, stream: {
+            "inputs": QUESTION, "stream": stream,
+            "parameters": {
+                "max_new_tokens": length, "seed": seed, "do_sample": True, "details": True,
+                "decoder_input_details": not stream,
+            },
+        },
+        read=lambda answer: _one(answer)["generated_text"],
+        piece=lambda event: event["token"]["text"],
+        ended=lambda event: event.get("generated_text") is not None,
+        usage=lambda answer: (
+            len(_one(answer)["details"]["prefill"]),
+            _one(answer)["details"]["generated_tokens"],
+        ),
+        failure=lambda answer: answer.get("error"),
+        twin="text",
+    )  # fmt: skip
+
+
+def _one(answer: Any) -> Any:
+    return answer[0] if isinstance(answer, list) else answer
+
+
+GENERATE = _generated("generate", "/generate")
+GENERATE_STREAM = _generated("generate_stream", "/generate_stream")
+ROOT = _generated("generate at the root", "/")
+
+SURFACES = (
+    CHAT, TEXT, MESSAGES_SURFACE, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE, GENERATE,
+    GENERATE_STREAM, ROOT,
+)  # fmt: skip
 BY_NAME = {surface.name: surface for surface in SURFACES}
 
 

@@ -94,13 +94,18 @@ class ByModelOrOnly(ByModel):
 
     async def _route(self, exchange: Exchange) -> Route:
         named = await self._front.off_loop.read(exchange, MaybeNamed)
-        routes = self._front.routes
-        if named.model is not None:
-            return routes.resolve(named.model, exchange.principal)
-        visible = routes.visible(exchange.principal)
-        if len(visible) != 1:
-            raise InvalidRequest("several models are served: name one", param="model")
-        return routes.resolve(visible[0].name, exchange.principal)
+        return resolve_only(self._front, named.model, exchange)
+
+
+def resolve_only(front: Front, name: str | None, exchange: Exchange) -> Route:
+    """Raises ModelNotFound, PermissionDenied, and InvalidRequest where the name is left out
+    though there are several."""
+    if name is not None:
+        return front.routes.resolve(name, exchange.principal)
+    visible = front.routes.visible(exchange.principal)
+    if len(visible) != 1:
+        raise InvalidRequest("several models are served: name one", param="model")
+    return front.routes.resolve(visible[0].name, exchange.principal)
 
 
 def resolve_tagged(front: Front, name: str, exchange: Exchange) -> Route:

@@ -36,6 +36,7 @@ from stoker.api.openai.tokenize import (
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
 from stoker.api.surface_endpoint import on
+from stoker.api.tgi.operations import tgi_operations
 from stoker.errors import MethodNotAllowed, RouteNotFound
 from stoker.gateway.upstream.question import Surface
 from stoker.observe.metrics import CONTENT_TYPE
@@ -75,6 +76,7 @@ def operations(front: Front) -> list[Operation]:
         ),
         *anthropic_operations(front),
         *ollama_operations(front),
+        *tgi_operations(front),
         *watching(front),
     ]  # fmt: skip
 
