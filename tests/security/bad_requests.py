@@ -346,7 +346,7 @@ def _transport() -> Iterator[BadRequest]:
 
 def _routes() -> Iterator[BadRequest]:
     for path in (
-        "/", "/v1", "/v1/chat", "/v1/chat/completions/", "/v2/chat/completions", "//v1/models",
+        "//", "/v1", "/v1/chat", "/v1/chat/completions/", "/v2/chat/completions", "//v1/models",
         "/v1/models/../../etc/passwd", "/V1/models", "/.env", "/admin", "/v1/embeddings",
         "/%2e%2e/%2e%2e/etc/passwd", "/metrics/../health",
     ):  # fmt: skip

@@ -231,7 +231,41 @@ def _generate_stream() -> Iterator[SurfaceRequest]:
     )  # fmt: skip
 
 
+def _completion() -> Iterator[SurfaceRequest]:
+    s = "completion"
+    yield row(s, "without prompt", prompt=GONE)
+    yield row(s, "an empty prompt", prompt="")
+    yield row(s, "a prompt of nothing", prompt=[])
+    yield row(s, "a mixed prompt", prompt=[1, "a"])
+    yield row(s, "a token out of range", prompt=[10**6])
+    for kind, value in NOT_WHOLE.items():
+        yield row(s, f"n_predict is {kind}", n_predict=value)
+    yield row(s, "n_predict is 0", n_predict=0)
+    yield row(s, "too warm", temperature=2.1)
+    yield row(s, "a penalty too large", repeat_penalty=11)
+    yield row(s, "a window of penalties", "'repeat_last_n'", repeat_penalty=1.1, repeat_last_n=64)
+    yield row(s, "too many probabilities", n_probs=21)
+    yield row(s, "a bias that is true", logit_bias=[[1, True]])
+    yield row(s, "a bias for a text", "logit_bias", logit_bias=[["a", 1]])
+    yield row(s, "a bias out of range", logit_bias=[[10**6, 1]])
+    yield row(s, "too many stops", stop=["a"] * 100)
+    yield row(s, "an empty stop", stop=[""])
+    harmful: dict[str, Any] = {
+        "mirostat": 2, "dynatemp_range": 0.5, "xtc_probability": 0.5, "dry_multiplier": 0.8,
+        "typical_p": 0.5, "typ_p": 0.5, "top_n_sigma": 1, "min_keep": 3, "samplers": ["top_k"],
+        "n_indent": 4, "n_cmpl": 2, "t_max_predict_ms": 100, "image_data": [{"data": "aGk="}],
+        "lora": [{"id": 0, "scale": 1}], "response_fields": ["content"],
+        "post_sampling_probs": True, "timings_per_token": True, "return_progress": True,
+    }  # fmt: skip
+    for name, value in harmful.items():
+        yield row(s, f"asks for {name}", **{name: value})
+    yield row(s, "an unknown field", max_tokens=5)
+    yield row(s, "too long", "context", prompt="a" * 3000)
+    yield row(s, "an unknown model", "'nobody'", status=404, model="nobody")
+
+
 SURFACE_REQUESTS = [
     *_messages(), *_responses(), *_ollama_chat(), *_ollama_generate(), *_generate("generate"),
     *_generate_stream(), *_generate("generate at the root"),
+    *_completion(),
 ]  # fmt: skip

@@ -169,9 +169,23 @@ GENERATE = _generated("generate", "/generate")
 GENERATE_STREAM = _generated("generate_stream", "/generate_stream")
 ROOT = _generated("generate at the root", "/")
 
+LLAMACPP = SurfaceCase(
+    name="completion",
+    path="/completion",
+    ask=lambda length, seed, stream: {
+        "prompt": QUESTION, "n_predict": length, "seed": seed, "stream": stream
+    },
+    read=lambda answer: answer["content"],
+    piece=lambda event: event["content"],
+    ended=lambda event: event.get("stop", False),
+    usage=lambda answer: (answer["tokens_evaluated"], answer["tokens_predicted"]),
+    failure=lambda answer: answer["error"]["message"] if "error" in answer else None,
+    twin="text",
+)  # fmt: skip
+
 SURFACES = (
     CHAT, TEXT, MESSAGES_SURFACE, RESPONSES, OLLAMA_CHAT, OLLAMA_GENERATE, GENERATE,
-    GENERATE_STREAM, ROOT,
+    GENERATE_STREAM, ROOT, LLAMACPP,
 )  # fmt: skip
 BY_NAME = {surface.name: surface for surface in SURFACES}
 

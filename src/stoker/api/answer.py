@@ -34,6 +34,8 @@ class Collected:
         self.prompt_logprobs: list[TokenLogprobs] = []
         self.finish_reason = ""
         self.stop: str | None = None
+        self.num_tokens = 0
+        self.num_cached_tokens = 0
 
     @property
     def text(self) -> str:
@@ -51,6 +53,8 @@ class Collected:
         self.prompt_logprobs += delta.prompt_logprobs
         self.finish_reason = delta.finish_reason or self.finish_reason
         self.stop = delta.stop or self.stop
+        self.num_tokens = delta.num_tokens
+        self.num_cached_tokens = delta.num_cached_tokens
 
 
 class Shape(Protocol):

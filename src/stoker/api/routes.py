@@ -16,6 +16,7 @@ from stoker.api.exchange import Exchange
 from stoker.api.foreign import ForeignAnswers
 from stoker.api.front import Front
 from stoker.api.health import Health, Live, Progressing, ProgressReport, Ready
+from stoker.api.llamacpp.operations import llamacpp_operations
 from stoker.api.ollama.operations import ollama_operations
 from stoker.api.openai.chat_schema import ChatCompletion, ChatRequest
 from stoker.api.openai.chat_surface import ChatCompletions
@@ -33,6 +34,7 @@ from stoker.api.openai.tokenize import (
     Tokenized,
     TokenizeRequest,
 )
+from stoker.api.openai.tokenizer_info import ShowTokenizerInfo, TokenizerInfo
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
 from stoker.api.surface_endpoint import on
@@ -74,9 +76,14 @@ def operations(front: Front) -> list[Operation]:
             "POST", "/detokenize", "Token ids to text",
             ByModelOrOnly(front, Detokenize), DetokenizeRequest, Detokenized,
         ),
+        Operation(
+            "GET", "/tokenizer_info", "What prompts are built of",
+            ShowTokenizerInfo(front), None, TokenizerInfo,
+        ),
         *anthropic_operations(front),
         *ollama_operations(front),
         *tgi_operations(front),
+        *llamacpp_operations(front),
         *watching(front),
     ]  # fmt: skip
 

@@ -36,6 +36,8 @@ class ChatTemplate:
         """Raises ConfigError for a template that is too long or does not compile."""
         if len(source.encode(errors="replace")) > max_bytes:
             raise ConfigError(f"the chat template is longer than {max_bytes} bytes")
+        self.source = source
+        self.eos = eos
         self._environment = SandboxEnvironment(max_seconds)
         try:
             self._template = self._environment.from_string(source)

@@ -1,12 +1,15 @@
-"""POST /tokenize and POST /detokenize, in the shape vLLM gave them."""
+"""POST /tokenize and POST /detokenize, in the shapes of vLLM and of llama.cpp's server."""
 
 from __future__ import annotations
+
+from typing import Any, ClassVar
 
 import msgspec
 
 from stoker.api.exchange import Exchange
 from stoker.api.openai.chat import encode_messages
 from stoker.api.openai.chat_schema import ChatRequest, Message
+from stoker.api.openai.fields import refuse_unsupported
 from stoker.api.openai.job import vocabulary_of
 from stoker.api.openai.sampling import check_token_ids
 from stoker.api.service import Service
@@ -15,7 +18,7 @@ from stoker.errors import InvalidRequest
 
 
 class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Either a prompt or messages."""
+    """One of a prompt, messages, and llama.cpp's `content`."""
 
     model: str | None = None
     prompt: str | None = None
@@ -24,10 +27,23 @@ class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
     """As for chat completions."""
+    content: str | None = None
+    add_special: bool = False
+    """As `add_special_tokens`, for `content`."""
+    with_pieces: bool = False
+    """llama.cpp's: each token with its text, or its bytes where those are no text."""
+    parse_special: Any = None
+
+    REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {"parse_special": (False,)}
+
+
+class Piece(msgspec.Struct, frozen=True):
+    id: TokenId
+    piece: str | list[int]
 
 
 class Tokenized(msgspec.Struct, frozen=True):
-    tokens: list[int]
+    tokens: list[TokenId | Piece]
     count: int
     max_model_len: int
 
@@ -38,7 +54,10 @@ class DetokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True
 
 
 class Detokenized(msgspec.Struct, frozen=True):
+    """The same text under the names of both."""
+
     prompt: str
+    content: str
 
 
 class Tokenize:
@@ -47,17 +66,26 @@ class Tokenize:
 
     async def __call__(self, exchange: Exchange) -> None:
         request = await self._service.off_loop.read(exchange, TokenizeRequest)
+        refuse_unsupported(request)
         longest = vocabulary_of(self._service).max_context
-        tokens = await self._service.off_loop.run(exchange.body_size, lambda: self._tokens(request))
+        tokens = await self._service.off_loop.run(exchange.body_size, lambda: self._shown(request))
         await exchange.respond_json(Tokenized(tokens, len(tokens), longest))
 
+    def _shown(self, request: TokenizeRequest) -> list[TokenId | Piece]:
+        tokens = self._tokens(request)
+        if not request.with_pieces:
+            return [*tokens]
+        return [Piece(token, _spelled(self._service, token)) for token in tokens]
+
     def _tokens(self, request: TokenizeRequest) -> list[TokenId]:
-        if (request.prompt is None) == (request.messages is None):
-            raise InvalidRequest("give either 'prompt' or 'messages'", param="prompt")
+        given = (request.prompt, request.messages, request.content)
+        if sum(one is not None for one in given) != 1:
+            raise InvalidRequest("give one of 'prompt', 'messages' and 'content'", param="prompt")
+        tokenizer = self._service.text.tokenizer
         if request.prompt is not None:
-            return self._service.text.tokenizer.encode(
-                request.prompt, add_bos=request.add_special_tokens
-            )
+            return tokenizer.encode(request.prompt, add_bos=request.add_special_tokens)
+        if request.content is not None:
+            return tokenizer.encode(request.content, add_bos=request.add_special)
         chat = ChatRequest(
             model=self._service.name,
             messages=request.messages or [],
@@ -65,6 +93,14 @@ class Tokenize:
             continue_final_message=request.continue_final_message,
         )
         return encode_messages(self._service, chat)
+
+
+def _spelled(service: Service, token: TokenId) -> str | list[int]:
+    raw = service.text.tokenizer.token_bytes(token)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return list(raw)
 
 
 class Detokenize:
@@ -77,7 +113,7 @@ class Detokenize:
         text = await self._service.off_loop.run(
             exchange.body_size, lambda: self._text(request.tokens, size)
         )
-        await exchange.respond_json(Detokenized(text))
+        await exchange.respond_json(Detokenized(text, text))
 
     def _text(self, tokens: list[TokenId], vocabulary: int) -> str:
         check_token_ids(tokens, vocabulary, "tokens")
