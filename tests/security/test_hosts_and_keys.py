@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,14 @@ def ask(
     response = connection.getresponse()
     answer = json.loads(response.read() or b"{}")
     connection.close()
-    return response.status, answer.get("error", {}).get("code", "")
+    return response.status, _code(answer)
+
+
+def _code(answer: dict[str, Any]) -> str:
+    """Of an error in the form of any surface."""
+    error = answer.get("error", {})
+    inside = error if isinstance(error, dict) else answer
+    return inside.get("name") or inside.get("code", "")
 
 
 GOOD_HOSTS = [
