@@ -133,6 +133,14 @@ def test_turns_of_one_side_and_parts_are_joined(client: Anthropic) -> None:
     assert ask(client, messages=parts).content == ask(client, messages=joined).content
 
 
+def test_the_models(client: Anthropic) -> None:
+    (model,) = client.models.list()
+    assert (model.id, model.type) == (MODEL, "model")
+    assert client.models.retrieve(MODEL).id == MODEL
+    with pytest.raises(anthropic.NotFoundError):
+        client.models.retrieve("nobody")
+
+
 def test_errors_are_the_clients_own(client: Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError) as missing:
         ask(client, model="nobody")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -100,6 +101,14 @@ def test_the_models(client: Client) -> None:
         assert model.model == MODEL
     about: Any = client.show(MODEL).modelinfo
     assert about[f"{about['general.architecture']}.context_length"] == 2048
+
+
+def test_somebody_is_there(server: RunningServer) -> None:
+    """What Ollama's command line asks first."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("HEAD", "/")
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def test_errors_are_the_clients_own(client: Client) -> None:

@@ -50,7 +50,13 @@ def _messages() -> Iterator[SurfaceRequest]:
     yield row(s, "a tool", tools=[{"name": "f", "input_schema": {}}])
     yield row(s, "a forced tool", tool_choice={"type": "any"})
     yield row(s, "thinking", thinking={"type": "enabled", "budget_tokens": 1024})
-    yield row(s, "a schema", output_config={"format": {"type": "json_schema", "schema": {}}})
+    for place, value in {
+        "format.type": {"type": "xml"},
+        "format.schema": {"type": "json_schema"},
+    }.items():
+        yield row(
+            s, f"a wrong {place}", f"'output_config.{place}'", output_config={"format": value}
+        )
     yield row(s, "a container", container="c")
     yield row(s, "servers to call", mcp_servers=[{"url": "http://10.0.0.1"}])
     yield row(s, "a place", inference_geo="eu")
@@ -96,7 +102,8 @@ def _responses() -> Iterator[SurfaceRequest]:
     yield row(s, "work in the background", background=True)
     yield row(s, "a tool", tools=[{"type": "web_search"}])
     yield row(s, "a forced tool", tool_choice="required")
-    yield row(s, "a schema", text={"format": {"type": "json_schema", "name": "a", "schema": {}}})
+    yield row(s, "an unknown format", "'text.format.type'", text={"format": {"type": "xml"}})
+    yield row(s, "few words", "'text.verbosity'", text={"verbosity": "low"})
     yield row(s, "cutting what is too long", truncation="auto")
     yield row(s, "moderation", moderation={"model": "m"})
     yield row(s, "sources", "'include[0]'", include=["web_search_call.action.sources"])

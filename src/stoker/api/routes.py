@@ -8,6 +8,7 @@ import msgspec
 from starlette.routing import Route, Router
 
 import stoker
+from stoker.api.anthropic.models import ByInterface, GetAnthropicModel, ListAnthropicModels
 from stoker.api.anthropic.operations import anthropic_operations
 from stoker.api.asgi import Receive, Scope, Send
 from stoker.api.dispatch import ByModel, ByModelOrOnly, Endpoint
@@ -64,9 +65,13 @@ def operations(front: Front) -> list[Operation]:
             "POST", "/v1/responses", "Answer an input; nothing is stored",
             ByModel(front, on(Responses())), ResponsesRequest, Response, RESPONSES,
         ),
-        Operation("GET", "/v1/models", "List the models", ListModels(front), None, ModelList),
         Operation(
-            "GET", "/v1/models/{model:path}", "Describe a model", GetModel(front), None, Model
+            "GET", "/v1/models", "List the models",
+            ByInterface(ListModels(front), ListAnthropicModels(front)), None, ModelList,
+        ),
+        Operation(
+            "GET", "/v1/models/{model:path}", "Describe a model",
+            ByInterface(GetModel(front), GetAnthropicModel(front)), None, Model,
         ),
         Operation(
             "POST", "/tokenize", "Text or messages to token ids",
@@ -114,6 +119,7 @@ def router(table: Sequence[Operation]) -> Router:
     pages = [
         Operation("GET", "/openapi.json", "", _static(described, b"application/json"), None, None),
         Operation("GET", "/docs", "", _static(page, b"text/html; charset=utf-8"), None, None),
+        Operation("GET", "/", "", _static(b"Stoker is running\n", b"text/plain"), None, None),
     ]
     paths: dict[str, dict[str, Endpoint]] = {}
     for operation in [*table, *pages]:

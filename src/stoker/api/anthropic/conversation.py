@@ -22,6 +22,7 @@ def conversation(body: CountTokensRequest, limits: LimitsSection) -> ChatRequest
         model=body.model,
         messages=_turns(body, limits),
         continue_final_message=unfinished or None,
+        reasoning_effort=body.output_config.effort if body.output_config else None,
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
 from stoker.api.anthropic.conversation import conversation
 from stoker.api.anthropic.message_shape import MessageShape
-from stoker.api.anthropic.schema import MessagesRequest
+from stoker.api.anthropic.schema import MessagesRequest, OutputConfig
 from stoker.api.plan import Plan
 from stoker.api.surface import Asked
 from stoker.config.schema import LimitsSection
@@ -19,7 +20,10 @@ class Messages:
     model, so what the context does not hold of it shortens the answer, and the answer says so."""
 
     record = MessagesRequest
-    names: Mapping[str, str] = {"stop": "stop_sequences"}
+    names: Mapping[str, str] = {
+        "stop": "stop_sequences",
+        "response_format": "output_config.format",
+    }
 
     def asked(self, body: MessagesRequest, limits: LimitsSection) -> Asked:
         request = replace(
@@ -30,8 +34,17 @@ class Messages:
             top_p=body.top_p,
             top_k=body.top_k,
             seed=body.seed,
+            response_format=_response_format(body.output_config),
         )
         return Asked(request, body.max_tokens)
 
     def shape(self, body: MessagesRequest, plan: Plan) -> MessageShape:
         return MessageShape(plan.identity("msg_"), body.max_tokens)
+
+
+def _response_format(config: OutputConfig | None) -> dict[str, Any] | None:
+    """As OpenAI's chat completions call it."""
+    if config is None or config.format is None:
+        return None
+    schema = {"name": "format", "schema": config.format.schema, "strict": True}
+    return {"type": "json_schema", "json_schema": schema}

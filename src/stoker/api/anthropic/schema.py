@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 from stoker.api.openai.fields import AtLeastOne, Ignored, Probability, Seed, TopK, TopP
 
@@ -42,10 +43,22 @@ class InputMessage(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     content: str | list[InputBlock]
 
 
+class MessageFormat(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    type: Literal["json_schema"]
+    schema: Any
+
+
+class OutputConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    effort: Annotated[str, Meta(max_length=32)] | None = None
+    """For templates that know it."""
+    format: MessageFormat | None = None
+
+
 class CountTokensRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     model: str
     messages: list[InputMessage]
     system: str | list[InputBlock] | None = None
+    output_config: OutputConfig | None = None
 
     cache_control: Ignored = msgspec.UNSET
     """What was computed for a prompt is kept for the next one by itself."""
@@ -57,7 +70,6 @@ class CountTokensRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     tools: Any = None
     tool_choice: Any = None
     thinking: Any = None
-    output_config: Any = None
     speed: Any = None
     mcp_servers: Any = None
     context_management: Any = None
@@ -66,7 +78,6 @@ class CountTokensRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
         "tools": ([],),
         "tool_choice": ({"type": "auto"}, {"type": "none"}),
         "thinking": ({"type": "disabled"}, {"type": "adaptive"}),
-        "output_config": ({},),
         "speed": ("standard",),
         "mcp_servers": ([],),
         "context_management": (),

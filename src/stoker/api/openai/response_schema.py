@@ -46,14 +46,6 @@ class IncompleteDetails(msgspec.Struct, frozen=True):
     reason: str
 
 
-class TextFormat(msgspec.Struct, frozen=True):
-    type: Literal["text"] = "text"
-
-
-class TextOptions(msgspec.Struct, frozen=True):
-    format: TextFormat = TextFormat()
-
-
 class Response(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["response"] = "response"
@@ -74,7 +66,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     tool_choice: str = "auto"
     parallel_tool_calls: bool = True
     previous_response_id: None = None
-    text: TextOptions = TextOptions()
+    text: dict[str, Any]
     truncation: str = "disabled"
     background: bool = False
     store: bool = False

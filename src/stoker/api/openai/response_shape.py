@@ -18,7 +18,7 @@ from stoker.api.openai.response_schema import (
     Response,
     response_usage,
 )
-from stoker.api.openai.responses_schema import ResponsesRequest
+from stoker.api.openai.responses_schema import OutputFormat, ResponsesRequest
 from stoker.api.openai.usage import Usage
 from stoker.api.plan import Plan
 from stoker.api.sse import json_text, one_line
@@ -114,6 +114,7 @@ class ResponseShape:
             temperature=body.temperature,
             top_p=body.top_p,
             top_logprobs=body.top_logprobs or 0,
+            text={"format": (body.text and body.text.format) or OutputFormat(type="text")},
         )
 
     def _logprobs(self, entries: Sequence[TokenLogprobs]) -> list[ContentLogprob]:

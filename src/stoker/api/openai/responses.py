@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from stoker.api.dialect import Dialect
 from stoker.api.errors import ErrorDetail
 from stoker.api.openai.chat_schema import ChatRequest
+from stoker.api.openai.fields import refuse_unsupported
 from stoker.api.openai.response_input import response_messages
 from stoker.api.openai.response_shape import ResponseShape
-from stoker.api.openai.responses_schema import ResponsesRequest
+from stoker.api.openai.responses_schema import OutputFormat, ResponsesRequest, TextField
 from stoker.api.plan import Plan
 from stoker.api.surface import Asked
 from stoker.config.schema import LimitsSection
@@ -49,9 +50,15 @@ class Responses:
     """Implements Surface."""
 
     record = ResponsesRequest
-    names: Mapping[str, str] = {"messages": "input", "max_tokens": "max_output_tokens"}
+    names: Mapping[str, str] = {
+        "messages": "input",
+        "max_tokens": "max_output_tokens",
+        "response_format": "text.format",
+    }
 
     def asked(self, body: ResponsesRequest, limits: LimitsSection) -> Asked:
+        text = body.text or TextField()
+        refuse_unsupported(text, "text.")
         top = body.top_logprobs
         wanted = LOGPROBS in (body.include or [])
         if top and not wanted:
@@ -69,6 +76,7 @@ class Responses:
                 top_p=body.top_p,
                 logprobs=wanted,
                 top_logprobs=top,
+                response_format=_response_format(text.format),
                 reasoning_effort=body.reasoning.effort if body.reasoning else None,
                 seed=body.seed,
             )
@@ -76,3 +84,13 @@ class Responses:
 
     def shape(self, body: ResponsesRequest, plan: Plan) -> ResponseShape:
         return ResponseShape(body, plan)
+
+
+def _response_format(asked: OutputFormat | None) -> dict[str, Any] | None:
+    """As chat completions call it."""
+    if asked is None or asked.type == "text":
+        return None
+    if asked.type == "json_object":
+        return {"type": "json_object"}
+    schema = {"name": asked.name, "schema": asked.schema, "strict": asked.strict}
+    return {"type": "json_schema", "json_schema": schema}

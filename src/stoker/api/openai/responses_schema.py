@@ -63,6 +63,21 @@ class Reasoning(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     summary: Literal["auto"] | None = None
 
 
+class OutputFormat(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    type: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    schema: Any = None
+    strict: bool | None = None
+    description: Ignored = msgspec.UNSET
+
+
+class TextField(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    format: OutputFormat | None = None
+    verbosity: Any = None
+
+    REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {"verbosity": ("medium",)}
+
+
 class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     model: str
     input: str | list[ResponseItem]
@@ -76,6 +91,7 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     seed: Seed | None = None
     """Ours: every surface takes one."""
     reasoning: Reasoning | None = None
+    text: TextField | None = None
     metadata: dict[str, str] | None = None
     """Repeated in the answer."""
     include: list[
@@ -98,7 +114,6 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     tools: Any = None
     tool_choice: Any = None
     parallel_tool_calls: Any = None
-    text: Any = None
     truncation: Any = None
     context_management: Any = None
     moderation: Any = None
@@ -112,7 +127,6 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
         "tools": ([],),
         "tool_choice": ("none", "auto"),
         "parallel_tool_calls": (True, False),
-        "text": ({}, {"format": {"type": "text"}}),
         "truncation": ("disabled",),
         "context_management": ([],),
         "moderation": (),
