@@ -15,7 +15,10 @@ from tests.support.server import MODEL, RunningServer, local_server
 from tests.support.surfaces import BY_NAME, post
 
 MESSAGES = [{"role": "user", "content": "Tell me about the sea."}]
-OPTIONS = {"seed": 7, "num_predict": 20, "num_ctx": 4096}
+OPTIONS = {
+    "seed": 7, "num_predict": 20, "num_ctx": 4096, "repeat_last_n": 64, "mirostat": 0,
+    "mirostat_tau": 5.0,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from anthropic import Anthropic
+from huggingface_hub import InferenceClient
+from ollama import Client
 from openai import OpenAI
 
 from tests.support.server import RunningServer, model_server
@@ -82,3 +85,36 @@ def test_leaving_a_stream_frees_its_blocks(client: OpenAI, server: RunningServer
     stream.close()
     server.until(lambda: server.backend.load.used_blocks == 0)
     assert server.backend.load.broken_invariants == 0
+
+
+def test_every_official_client_gets_the_same_text(server: RunningServer, client: OpenAI) -> None:
+    greedy, drawn = {"temperature": 0, "num_predict": 30}, {"temperature": 0}
+    chat = client.chat.completions.create(
+        model=NAME, messages=MESSAGES, max_tokens=30, temperature=0
+    )
+    said = client.responses.create(
+        model=NAME, input=MESSAGES[0]["content"], max_output_tokens=30, temperature=0
+    )
+    with (
+        Anthropic(base_url=server.url, api_key="unused", max_retries=0) as anthropic,
+        anthropic.messages.stream(
+            model=NAME, messages=MESSAGES, max_tokens=30, extra_body=drawn
+        ) as stream,
+    ):
+        message = "".join(stream.text_stream)
+    with Client(server.url) as ollama:
+        parts = ollama.chat(NAME, MESSAGES, options=greedy, stream=True)
+        lines = "".join(part.message.content for part in parts)
+    assert {said.output_text, message, lines} == {chat.choices[0].message.content}
+
+
+def test_every_official_client_gets_the_same_continuation(
+    server: RunningServer, client: OpenAI
+) -> None:
+    prompt = "The capital of France is"
+    text = client.completions.create(model=NAME, prompt=prompt, max_tokens=20, temperature=0)
+    with InferenceClient(server.url, provider="hf-inference", token="unused") as hub:
+        pieces = list(hub.text_generation(prompt, max_new_tokens=20, stream=True))
+    with Client(server.url) as ollama:
+        raw = ollama.generate(NAME, prompt, raw=True, options={"temperature": 0, "num_predict": 20})
+    assert {"".join(pieces), raw.response} == {text.choices[0].text}

@@ -149,7 +149,7 @@ def _ollama(s: str) -> Iterator[SurfaceRequest]:
     yield _options(s, "mirostat", mirostat=1)
     yield _options(s, "typical_p", typical_p=0.5)
     yield _options(s, "tfs_z", tfs_z=0.5)
-    yield _options(s, "a window of repetitions", repeat_last_n=64)
+    yield _options(s, "a window of repetitions", repeat_last_n=64, repeat_penalty=1.1)
     yield _options(s, "an unknown option", num_predicted=3)
     yield _options(s, "an empty stop", stop=[""])
     yield _options(s, "too many stops", stop=["a"] * 100)

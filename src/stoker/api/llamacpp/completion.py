@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from stoker.api.llamacpp.completion_shape import LlamaCppShape
 from stoker.api.llamacpp.schema import LlamaCppRequest
 from stoker.api.openai.completion_schema import CompletionRequest
+from stoker.api.penalty_window import check_window
 from stoker.api.plan import Plan
 from stoker.api.surface import Asked
 from stoker.config.schema import LimitsSection
-from stoker.errors import InvalidRequest, UnsupportedConstraint
+from stoker.errors import InvalidRequest
 
 NEVER = -100.0
 """As a bias."""
@@ -59,15 +60,13 @@ class LlamaCppCompletions:
 def _check(body: LlamaCppRequest) -> None:
     if body.n_predict == 0:
         raise InvalidRequest("'n_predict' must not be 0", param="n_predict")
-    neutral = body.repeat_penalty in (None, 1) and not (
-        body.presence_penalty or body.frequency_penalty
+    check_window(
+        body.repeat_last_n,
+        "repeat_last_n",
+        repeat=body.repeat_penalty,
+        presence=body.presence_penalty,
+        frequency=body.frequency_penalty,
     )
-    if not neutral and body.repeat_last_n not in (None, -1):
-        raise UnsupportedConstraint(
-            "'repeat_last_n' is not supported",
-            param="repeat_last_n",
-            hint="Penalties are over the whole text: send -1, or leave the field out.",
-        )
 
 
 def _bias(body: LlamaCppRequest) -> dict[str, float] | None:

@@ -18,6 +18,7 @@ from stoker.api.openai.fields import (
     TopP,
     refuse_unsupported,
 )
+from stoker.api.penalty_window import check_window
 from stoker.errors import InvalidRequest
 
 Length = Annotated[int, Meta(ge=-2, le=2**31 - 1)]
@@ -34,6 +35,8 @@ class OllamaOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     repeat_penalty: Repetition | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
+    repeat_last_n: Length | None = None
+    """Ours are over the whole text, so only -1 is taken where anything is penalised."""
     stop: str | list[str] | None = None
 
     numa: Ignored = msgspec.UNSET
@@ -49,25 +52,22 @@ class OllamaOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     use_mlock: Ignored = msgspec.UNSET
     num_thread: Ignored = msgspec.UNSET
     num_keep: Ignored = msgspec.UNSET
+    mirostat_tau: Ignored = msgspec.UNSET
+    """Without effect, since mirostat must be off; so with the next."""
+    mirostat_eta: Ignored = msgspec.UNSET
 
-    repeat_last_n: Any = None
     tfs_z: Any = None
     typical_p: Any = None
     mirostat: Any = None
-    mirostat_tau: Any = None
-    mirostat_eta: Any = None
     penalize_newline: Any = None
     logits_all: Any = None
     vocab_only: Any = None
     embedding_only: Any = None
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
-        "repeat_last_n": (-1,),
         "tfs_z": (1,),
         "typical_p": (1,),
         "mirostat": (0,),
-        "mirostat_tau": (),
-        "mirostat_eta": (),
         "penalize_newline": (True,),
         "logits_all": (False,),
         "vocab_only": (False,),
@@ -85,6 +85,13 @@ class OurOptions(msgspec.Struct, frozen=True):
 def our_options(options: OllamaOptions) -> OurOptions:
     """Raises RequestError."""
     refuse_unsupported(options, "options.")
+    check_window(
+        options.repeat_last_n,
+        "options.repeat_last_n",
+        repeat=options.repeat_penalty,
+        presence=options.presence_penalty,
+        frequency=options.frequency_penalty,
+    )
     length = options.num_predict
     if length == 0:
         raise InvalidRequest("'options.num_predict' must not be 0", param="options.num_predict")
