@@ -1,0 +1,200 @@
+"""Takes an answer apart while it is written: reasoning, text, tool calls.
+
+Nothing is lost and nothing told twice. What begins like a call and is none is text; a call whose
+name was told stays one, and its arguments are what the model wrote. White space next to protocol
+belongs to the protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from stoker.text.calls.format import AnswerFormat, CallsFormat, NamedCall, ObjectCall
+from stoker.text.calls.incoming import Incoming, Markers, Reading
+from stoker.text.calls.literal import Literal
+from stoker.text.calls.named_call import read_named_call
+from stoker.text.calls.object_call import read_object_call
+from stoker.text.calls.pieces import Arguments, CallBegun, Content, Piece, Reasoning
+from stoker.text.calls.schemas import OfferedTools
+from stoker.text.calls.sink import CallSink
+
+CONTROL = re.compile("[\ud800-\udfff]+")
+"""Control tokens, and halves of characters that JSON can spell."""
+
+
+class AnswerReader:
+    """Of one answer. `prompt_end` is the text that the answer goes on from."""
+
+    def __init__(
+        self, form: AnswerFormat, tools: OfferedTools | None, prompt_end: str = ""
+    ) -> None:
+        self._form = form
+        self._calls = form.calls if tools is not None else None
+        self._tools = tools or OfferedTools([])
+        self._incoming = Incoming()
+        self._pieces: list[Piece] = []
+        self._text = _Spaced(lambda text: self._tell(Content(text)))
+        literals = [*form.closings]
+        literals += [form.reasoning.open, form.reasoning.close] if form.reasoning else []
+        literals += [self._calls.opening] if self._calls else []
+        self._markers = Markers([literal.first for literal in literals if literal])
+        self._reading = self._read(prompt_end.rstrip())
+        next(self._reading, None)
+
+    def push(self, text: str) -> list[Piece]:
+        self._incoming.push(text)
+        return self._went_on()
+
+    def end(self) -> list[Piece]:
+        """What was held back. Nothing may be pushed after it."""
+        self._incoming.end()
+        return self._went_on()
+
+    def _went_on(self) -> list[Piece]:
+        next(self._reading, None)
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def _tell(self, piece: Piece) -> None:
+        match piece:
+            case CallBegun():
+                self._incoming.release()
+                self._pieces.append(piece)
+            case Content(text) | Reasoning(text) | Arguments(text):
+                self._add(type(piece), CONTROL.sub("", text))
+
+    def _add(self, kind: type[Content | Reasoning | Arguments], text: str) -> None:
+        """Joined to what was told just before, if that was of the same kind."""
+        last = self._pieces[-1] if self._pieces else None
+        if isinstance(last, kind):
+            self._pieces[-1] = kind(last.text + text)
+        elif text:
+            self._pieces.append(kind(text))
+
+    # --- the answer ---------------------------------------------------------------------------
+
+    def _read(self, prompt_end: str) -> Reading[None]:
+        reasoning, calls = self._form.reasoning, self._calls
+        if reasoning and reasoning.begun and prompt_end.endswith(reasoning.begun):
+            yield from self._reason(reasoning.close)
+        begun = bool(calls and (not calls.opening or calls.begun))
+        begun = begun and prompt_end.endswith(calls.begun if calls else "")
+        while (yield from self._incoming.peek()):
+            if not (begun and calls and (yield from self._attempt(calls, Literal(())))):
+                yield from self._incoming.accept_literal(self._form.content_open)
+                yield from self._some_text()
+            begun = False
+        self._text.flush()
+
+    def _some_text(self) -> Reading[None]:
+        """Up to the end of something that is no text."""
+        while (yield from self._incoming.copy_until(self._markers, self._text.push)) is not None:
+            if (yield from self._protocol()):
+                return
+            self._text.push(self._incoming.take(1))
+
+    def _protocol(self) -> Reading[bool]:
+        """Reads a marker and what it begins, if it is one."""
+        reasoning, calls = self._form.reasoning, self._calls
+        if calls and calls.opening and (yield from self._attempt(calls, calls.opening)):
+            return True
+        if reasoning and reasoning.open:
+            if (yield from self._incoming.accept_literal(reasoning.open)) is not None:
+                self._text.drop()
+                yield from self._reason(reasoning.close)
+                return True
+        closings = [*self._form.closings, *([reasoning.close] if reasoning else [])]
+        for closing in closings:
+            if closing and (yield from self._incoming.accept_literal(closing)) is not None:
+                self._text.drop()
+                return True
+        return False
+
+    def _reason(self, close: Literal) -> Reading[None]:
+        told = _Spaced(lambda text: self._tell(Reasoning(text)))
+        told.drop()
+        markers = Markers([close.first])
+        while (yield from self._incoming.copy_until(markers, told.push)) is not None:
+            if (yield from self._incoming.accept_literal(close)) is not None:
+                self._text.drop()
+                return
+            told.push(self._incoming.take(1))
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def _attempt(self, calls: CallsFormat, opening: Literal) -> Reading[bool]:
+        """Reads calls, if that is what comes next."""
+        if not (yield from self._call(calls, opening)):
+            return False
+        self._text.drop()
+        while (yield from self._next_call(calls)):
+            pass
+        return True
+
+    def _call(self, calls: CallsFormat, opening: Literal) -> Reading[bool]:
+        incoming = self._incoming
+        place = incoming.hold()  # `_tell` releases it
+        sink = CallSink(self._tools.names, self._tell)
+        there = (yield from incoming.accept_literal(opening)) is not None
+        if there and (yield from self._body(calls, sink)):
+            return True
+        incoming.return_to(place)
+        incoming.release()
+        return False
+
+    def _body(self, calls: CallsFormat, sink: CallSink) -> Reading[bool]:
+        match calls.call:
+            case ObjectCall() as form:
+                return (yield from read_object_call(self._incoming, form, sink))
+            case NamedCall() as named:
+                return (
+                    yield from read_named_call(self._incoming, calls, named, self._tools, sink)
+                )
+
+    def _next_call(self, calls: CallsFormat) -> Reading[bool]:
+        """Reads what closes a call, and another one if it follows."""
+        incoming = self._incoming
+        yield from incoming.accept_literal(calls.call_close)
+        if calls.section_close:
+            if (yield from incoming.accept_literal(calls.section_close)) is not None:
+                return False
+        place = incoming.hold()
+        if (yield from incoming.accept_literal(calls.separator)) is None:
+            if (yield from incoming.skip_space()) == ",":
+                incoming.take(1)
+        follows = bool((yield from incoming.skip_space()))
+        follows = follows and (yield from self._call(calls, calls.call_open))
+        if not follows:
+            incoming.return_to(place)
+        incoming.release()
+        return follows
+
+
+class _Spaced:
+    """Text without the white space beside protocol."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._held = ""
+        self._at_start = False
+
+    def push(self, text: str) -> None:
+        text = self._held + text
+        if self._at_start:
+            text = text.lstrip()
+        kept = text.rstrip()
+        self._held = text[len(kept) :]
+        if kept:
+            self._at_start = False
+            self._tell(kept)
+
+    def drop(self) -> None:
+        """Protocol comes next."""
+        self._held = ""
+        self._at_start = True
+
+    def flush(self) -> None:
+        if self._held:
+            self._tell(self._held)
+            self._held = ""
