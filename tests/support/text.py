@@ -11,14 +11,16 @@ from tests.support.checkpoints import CONTROL, TEMPLATE, vocabulary
 
 
 @functools.cache
-def tiny_text(template: str | None = TEMPLATE) -> TextModel:
+def tiny_text(template: str | None = TEMPLATE, more_control: tuple[str, ...] = ()) -> TextModel:
+    """`more_control` are control tokens besides the usual ones."""
     tokens, merges = vocabulary()
     normal = len(tokens) - len(CONTROL)
+    tokens = [*tokens, *more_control]
     metadata: dict[str, object] = {
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "default",
         "tokenizer.ggml.tokens": tokens,
-        "tokenizer.ggml.token_type": [1] * normal + [3] * len(CONTROL),
+        "tokenizer.ggml.token_type": [1] * normal + [3] * (len(CONTROL) + len(more_control)),
         "tokenizer.ggml.merges": merges,
         "tokenizer.ggml.bos_token_id": normal,
         "tokenizer.ggml.eos_token_id": normal + 3,

@@ -18,6 +18,7 @@ from stoker.api.sse import EventStream
 from stoker.core.output import TokenLogprobs
 from stoker.errors import BudgetExhausted, DeadlineExceeded
 from stoker.gateway.admission import Demand
+from stoker.text.calls.pieces import Piece
 
 ENGINE_MARGIN = 1.0
 """Seconds the engine has to report a passed deadline before we end the request ourselves."""
@@ -30,6 +31,7 @@ class Collected:
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
+        self.parts: list[Piece] = []
         self.logprobs: list[TokenLogprobs] = []
         self.prompt_logprobs: list[TokenLogprobs] = []
         self.finish_reason = ""
@@ -49,6 +51,7 @@ class Collected:
 
     def add(self, delta: TextDelta) -> None:
         self.pieces.append(delta.text)
+        self.parts += delta.parts
         self.logprobs += delta.logprobs
         self.prompt_logprobs += delta.prompt_logprobs
         self.finish_reason = delta.finish_reason or self.finish_reason

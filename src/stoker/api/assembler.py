@@ -7,7 +7,7 @@ are the same (invariant I08): every decision is made token by token.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,6 +15,7 @@ from stoker.api.errors import error_named
 from stoker.core.ids import TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.errors import DeadlineExceeded, Draining, StokerError
+from stoker.text.calls.pieces import Piece
 from stoker.text.detokenizer import Detokenizer
 from stoker.text.stop import StopMatcher
 from stoker.text.tokenizer import Tokenizer
@@ -25,6 +26,9 @@ class TextDelta(msgspec.Struct, frozen=True):
 
     index: int
     text: str = ""
+    """For people to read: without reasoning and tool calls where those are told apart."""
+    parts: tuple[Piece, ...] = ()
+    """The text and what else there is, in order, where they are told apart."""
     logprobs: tuple[TokenLogprobs, ...] = ()
     """Of the tokens whose text is now delivered in full."""
     prompt_logprobs: tuple[TokenLogprobs, ...] = ()
@@ -38,9 +42,15 @@ class TextDelta(msgspec.Struct, frozen=True):
 
 class TextAssembler:
     def __init__(
-        self, tokenizer: Tokenizer, index: int, stops: Sequence[str] = (), min_tokens: int = 0
+        self,
+        tokenizer: Tokenizer,
+        index: int,
+        stops: Sequence[str] = (),
+        min_tokens: int = 0,
+        shown: Mapping[TokenId, str] | None = None,
     ) -> None:
-        self._detokenizer = Detokenizer(tokenizer)
+        """`shown` are control tokens that become text all the same (text/calls/marks.py)."""
+        self._detokenizer = Detokenizer(tokenizer, shown)
         self._matcher = StopMatcher(stops)
         self._has_stops = bool(stops)
         self._index = index
@@ -67,6 +77,7 @@ class TextAssembler:
         return TextDelta(
             self._index,
             text,
+            (),
             self._released(everything=reason is not None and not stopped, cut=stopped),
             delta.prompt_logprobs,
             self._num_tokens,

@@ -9,6 +9,7 @@ from typing import cast
 
 import msgspec
 
+from stoker.api.answer_parts import AnswerParts
 from stoker.api.assembler import TextAssembler, TextDelta
 from stoker.core.clock import Clock
 from stoker.core.output import TokenDelta
@@ -16,6 +17,7 @@ from stoker.core.request import Request
 from stoker.engine.interface import Backend
 from stoker.errors import ReplicaLost
 from stoker.observe.metrics import ModelMetrics
+from stoker.text.calls.protocol import Reading
 from stoker.text.tokenizer import Tokenizer
 
 
@@ -25,6 +27,8 @@ class Choice(msgspec.Struct, frozen=True):
     index: int
     request: Request
     stops: tuple[str, ...] = ()
+    reading: Reading | None = None
+    """How its text is taken apart; None: it is text only."""
     prompt_only: bool = False
     """Only the prompt is scored; the one token that scoring needs is not shown or counted."""
 
@@ -76,7 +80,14 @@ class Generator:
     async def _sequence(self, choice: Choice) -> AsyncGenerator[list[TextDelta], None]:
         """Batches of one: the deltas of this choice alone."""
         sampling = choice.request.sampling
-        assembler = TextAssembler(self._tokenizer, choice.index, choice.stops, sampling.min_tokens)
+        assembler = TextAssembler(
+            self._tokenizer,
+            choice.index,
+            choice.stops,
+            sampling.min_tokens,
+            choice.reading.shown if choice.reading else None,
+        )
+        parts = AnswerParts(choice.reading) if choice.reading else None
         submitted = cast("AsyncGenerator[TokenDelta, None]", self._backend.submit(choice.request))
         timing = self._metrics.sequence(self._clock.monotonic())
         try:
@@ -87,6 +98,8 @@ class Generator:
                     assembled = assembler.push(delta)
                     if assembled.finish_reason is not None:
                         timing.ended(self._clock.monotonic(), assembled.finish_reason)
+                    if parts is not None:
+                        assembled = parts.read(assembled)
                     yield [_without_output(assembled) if choice.prompt_only else assembled]
                     if assembled.finish_reason is not None:
                         return

@@ -100,6 +100,8 @@ class LimitsSection(Table, frozen=True, kw_only=True):
     """Of lists and objects within each other in a body."""
     messages: Positive = 1024
     """Of a conversation."""
+    tools: Positive = 128
+    """Offered in one request, or called in one message."""
     content_parts: Positive = 64
     """Of one message."""
     template_values: Positive = 4096

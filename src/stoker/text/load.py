@@ -12,6 +12,7 @@ from typing import Any
 from stoker.errors import ConfigError, ModelFileError
 from stoker.text import huggingface, tokenizer_json
 from stoker.text.cache import cached
+from stoker.text.calls.protocol import ChatProtocol, derive_protocol
 from stoker.text.chat_template import ChatTemplate
 from stoker.text.tokenizer import Tokenizer
 from stoker.text.vocabulary import Vocabulary
@@ -22,6 +23,8 @@ class TextModel:
     tokenizer: Tokenizer
     chat_template: ChatTemplate | None
     """None for a base model, which has no notion of messages."""
+    protocol: ChatProtocol | None = None
+    """How its answers are written; None where there is no template."""
 
 
 def load_vocabulary(path: Path, metadata: Mapping[str, Any]) -> Vocabulary:
@@ -50,7 +53,9 @@ def load_text(
             build = functools.partial(tokenizer_json.build, vocabulary, metadata)
             source = cached(cache_folder / "tokenizers", metadata, build)
         tokenizer = Tokenizer(vocabulary, source)
-    return TextModel(tokenizer, _chat_template(metadata, tokenizer))
+    template = _chat_template(metadata, tokenizer)
+    protocol = None if template is None else derive_protocol(template, tokenizer)
+    return TextModel(tokenizer, template, protocol)
 
 
 @contextmanager

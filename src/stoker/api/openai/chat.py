@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stoker.api.exchange import Exchange
 from stoker.api.openai.chat_schema import ChatRequest
 from stoker.api.openai.job import (
@@ -20,11 +22,13 @@ from stoker.api.openai.sampling import (
     stop_strings,
 )
 from stoker.api.openai.template_variables import template_variables
+from stoker.api.openai.tools import ToolUse, tool_use
 from stoker.api.plan import Plan
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest, UnsupportedConstraint
+from stoker.text.calls.protocol import Reading
 
 
 async def plan_chat(
@@ -39,7 +43,10 @@ async def plan_chat(
     logprobs = _logprobs(request, limits)
     prompt_logprobs = checked_prompt_logprobs(request, limits)
     asked = _max_tokens(request)
-    ids = await service.off_loop.run(exchange.body_size, lambda: encode_messages(service, request))
+    use = tool_use(request, limits)
+    ids = await service.off_loop.run(
+        exchange.body_size, lambda: encode_messages(service, request, use)
+    )
     length = checked_length(len(ids), asked, default_tokens, vocabulary, "messages")
     sampling = sampling_params(
         request,
@@ -56,30 +63,46 @@ async def plan_chat(
         stops=stops,
         seconds=seconds_left(exchange, service),
         seeded=request.seed is not None,
+        reading=reading_of(service, ids, use),
     )
     return Plan(exchange, service, job)
 
 
-def encode_messages(service: Service, request: ChatRequest) -> list[TokenId]:
+def reading_of(service: Service, prompt: Sequence[TokenId], use: ToolUse | None) -> Reading | None:
+    protocol = service.text.protocol
+    if protocol is None:
+        return None
+    if use is None:
+        return protocol.reading(service.text.tokenizer, prompt, None)
+    return protocol.reading(service.text.tokenizer, prompt, use.told, use.most_calls)
+
+
+def encode_messages(
+    service: Service, request: ChatRequest, use: ToolUse | None = None
+) -> list[TokenId]:
     """The prompt's tokens, template and all. Slow when there is much text. Raises RequestError."""
-    template = service.text.chat_template
-    if template is None:
+    template, protocol = service.text.chat_template, service.text.protocol
+    if template is None or protocol is None:
         raise UnsupportedConstraint(
             "this model has no chat template",
             param="messages",
             hint="It is a base model: use POST /v1/completions.",
         )
-    messages = plain_messages(request.messages, service.limits)
+    messages, tools = protocol.conversation(
+        plain_messages(request.messages, service.limits), use.told if use else ()
+    )
     variables = template_variables(request, service.limits)
     if not request.continue_final_message:
         begin = request.add_generation_prompt is not False
-        return template.encode(messages, add_generation_prompt=begin, variables=variables)
+        return template.encode(
+            messages, tools=tools, add_generation_prompt=begin, variables=variables
+        )
     if request.add_generation_prompt:
         raise InvalidRequest(
             "'continue_final_message' and 'add_generation_prompt' contradict each other",
             param="continue_final_message",
         )
-    return template.encode_unfinished(messages, variables=variables)
+    return template.encode_unfinished(messages, tools=tools, variables=variables)
 
 
 def _logprobs(request: ChatRequest, limits: LimitsSection) -> int | None:

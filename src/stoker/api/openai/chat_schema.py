@@ -10,6 +10,7 @@ from msgspec import Meta
 from stoker.api.openai.content_logprobs import ContentLogprob
 from stoker.api.openai.fields import Count, Ignored, SamplingFields
 from stoker.api.openai.prompt_logprobs import PromptLogprobs
+from stoker.api.openai.tool_schema import CallId, NamedToolChoice, Tool, ToolCall
 from stoker.api.openai.usage import Usage
 
 
@@ -23,11 +24,15 @@ class ContentPart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Message(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[ContentPart] | None = None
     name: str | None = None
-    tool_calls: Any = None
-    tool_call_id: Any = None
+    tool_calls: list[ToolCall] | None = None
+    """Of an assistant."""
+    tool_call_id: CallId | None = None
+    """Of a tool: which call this is the result of."""
+    reasoning_content: str | None = None
+    """Of an assistant, as this server gave it."""
     function_call: Any = None
     audio: Any = None
     refusal: Ignored = msgspec.UNSET
@@ -45,9 +50,10 @@ class ChatRequest(SamplingFields, kw_only=True):
     continue_final_message: bool | None = None
     """vLLM's: the last message is the beginning of the answer."""
 
-    tools: Any = None
-    tool_choice: Any = None
-    parallel_tool_calls: Any = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    """False: at most one call in an answer."""
     functions: Any = None
     function_call: Any = None
     response_format: Any = None
@@ -60,9 +66,6 @@ class ChatRequest(SamplingFields, kw_only=True):
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
         **SamplingFields.REFUSED,
-        "tools": ([],),
-        "tool_choice": ("none", "auto"),
-        "parallel_tool_calls": (True, False),
         "functions": ([],),
         "function_call": ("none", "auto"),
         "response_format": ({"type": "text"},),
@@ -81,9 +84,13 @@ class ChatLogprobs(msgspec.Struct, frozen=True):
 
 
 class AnswerMessage(msgspec.Struct, frozen=True):
-    content: str
+    content: str | None
+    """None where there are tool calls and nothing else."""
     role: Literal["assistant"] = "assistant"
     refusal: None = None
+    reasoning_content: str | msgspec.UnsetType = msgspec.UNSET
+    """What the model thought first, if it did."""
+    tool_calls: list[ToolCall] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChatChoice(msgspec.Struct, frozen=True):

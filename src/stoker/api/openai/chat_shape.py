@@ -8,8 +8,8 @@ import msgspec
 
 from stoker.api.answer import Collected
 from stoker.api.assembler import TextDelta
+from stoker.api.openai.chat_parts import PartDeltas, message_of
 from stoker.api.openai.chat_schema import (
-    AnswerMessage,
     ChatChoice,
     ChatCompletion,
     ChatLogprobs,
@@ -20,6 +20,7 @@ from stoker.api.openai.usage import Usage
 from stoker.api.plan import Identity
 from stoker.api.sse import json_text, one_line
 from stoker.core.output import TokenLogprobs
+from stoker.text.calls.pieces import Content
 from stoker.text.tokenizer import Tokenizer
 
 
@@ -49,19 +50,20 @@ class ChatShape:
         self._head = b"data: " + one_line(msgspec.json.encode(head))[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if with_usage else b"]}\n\n"
         self._plain_end = b'},"logprobs":null,"finish_reason":null}' + self._tail
-        self._content = [
-            self._head + b'{"index":%d,"delta":{"content":' % index for index in range(num_choices)
+        self._choice = [
+            self._head + b'{"index":%d,"delta":{' % index for index in range(num_choices)
         ]
+        self._deltas = [PartDeltas() for _ in range(num_choices)]
 
     # --- streamed ---------------------------------------------------------------------------
 
     def opening(self, usage: Usage) -> bytes:
-        return b"".join(head + b'"","role":"assistant"' + self._plain_end for head in self._content)
+        begun = b'"content":"","role":"assistant"'
+        return b"".join(head + begun + self._plain_end for head in self._choice)
 
     def events(self, batch: Sequence[TextDelta]) -> bytes:
         return b"".join(
-            (self._text(delta) if delta.text or delta.logprobs else b"")
-            + (self._end(delta) if delta.finish_reason is not None else b"")
+            self._parts(delta) + (self._end(delta) if delta.finish_reason is not None else b"")
             for delta in batch
         )
 
@@ -70,20 +72,19 @@ class ChatShape:
             return b""
         return self._head + b'],"usage":' + msgspec.json.encode(usage) + b"}\n\n"
 
-    def _text(self, delta: TextDelta) -> bytes:
-        if not self._with_logprobs:
-            return self._content[delta.index] + json_text(delta.text) + self._plain_end
+    def _parts(self, delta: TextDelta) -> bytes:
+        """Log probabilities come with the last of several parts."""
+        head = self._choice[delta.index]
+        fields = [self._deltas[delta.index].fields(part) for part in delta.parts]
+        if not delta.parts and (delta.text or delta.logprobs):
+            fields = [b'"content":' + json_text(delta.text)]
+        if not self._with_logprobs or not delta.logprobs:
+            return b"".join([head + field + self._plain_end for field in fields])
+        *first, last = fields
+        before = b"".join([head + field + self._plain_end for field in first])
         logprobs = one_line(msgspec.json.encode(self._logprobs(delta.logprobs)))
-        return b"".join(
-            (
-                self._content[delta.index],
-                json_text(delta.text),
-                b'},"logprobs":',
-                logprobs,
-                b',"finish_reason":null}',
-                self._tail,
-            )
-        )
+        end = b'},"logprobs":%b,"finish_reason":null}' % logprobs
+        return before + head + last + end + self._tail
 
     def _end(self, delta: TextDelta) -> bytes:
         reason = msgspec.json.encode(delta.finish_reason)
@@ -95,7 +96,10 @@ class ChatShape:
     def whole(self, collected: Sequence[Collected], usage: Usage) -> bytes:
         choices = [
             ChatChoice(
-                index, AnswerMessage(one.text), self._logprobs(one.logprobs), one.finish_reason
+                index,
+                message_of(one.parts or [Content(one.text)]),
+                self._logprobs(one.logprobs),
+                one.finish_reason,
             )
             for index, one in enumerate(collected)
         ]

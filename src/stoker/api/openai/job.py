@@ -15,6 +15,7 @@ from stoker.core.ids import RequestId, TokenId
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.errors import DeadlineExceeded, InvalidRequest
+from stoker.text.calls.protocol import Reading
 
 TIMEOUT_HEADER = b"x-request-timeout"
 SESSION_HEADER = b"x-session-id"
@@ -73,6 +74,7 @@ def make_job(
     seconds: float,
     seeded: bool,
     prompt_only: bool = False,
+    reading: Reading | None = None,
 ) -> Job:
     """Choices in OpenAI's order: all of the first prompt, then all of the second.
 
@@ -94,7 +96,7 @@ def make_job(
                 priority=int(tenant.band),
                 session=session,
             )
-            choices.append(Choice(index, request, stops, prompt_only))
+            choices.append(Choice(index, request, stops, reading, prompt_only))
     return Job(
         choices=tuple(choices),
         num_prompt_tokens=sum(len(ids) for ids, _ in prompts),

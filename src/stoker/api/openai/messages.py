@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from stoker.api.openai.chat_schema import ContentPart, Message
+from stoker.api.openai.tool_schema import ToolCall
 from stoker.config.schema import LimitsSection
 from stoker.errors import InvalidRequest, UnsupportedConstraint
 
-_UNSUPPORTED = ("tool_calls", "tool_call_id", "function_call", "audio")
+_UNSUPPORTED = ("function_call", "audio")
+_OF_ROLE = {"tool_calls": "assistant", "reasoning_content": "assistant", "tool_call_id": "tool"}
 
 
 def plain_messages(messages: Sequence[Message], limits: LimitsSection) -> list[dict[str, Any]]:
-    """Each with a role and text. Raises RequestError naming the place."""
+    """Each with a role and text, and what belongs to calls of tools. Raises RequestError naming
+    the place."""
     if not messages:
         raise InvalidRequest("'messages' is empty", param="messages")
     if len(messages) > limits.messages:
@@ -34,9 +37,45 @@ def _plain(message: Message, place: str, limits: LimitsSection) -> dict[str, Any
                 param=f"{place}.{name}",
                 hint="Send messages of text only.",
             )
+    _check_fields(message, place)
     role = "system" if message.role == "developer" else message.role
-    plain = {"role": role, "content": _text(message.content, f"{place}.content", limits)}
-    return plain if message.name is None else {**plain, "name": message.name}
+    plain: dict[str, Any] = {"role": role, "content": _content(message, place, limits)}
+    if message.tool_calls:
+        plain["tool_calls"] = _calls(message.tool_calls, f"{place}.tool_calls", limits)
+    for name in ("name", "tool_call_id", "reasoning_content"):
+        if getattr(message, name) is not None:
+            plain[name] = getattr(message, name)
+    return plain
+
+
+def _check_fields(message: Message, place: str) -> None:
+    for name, role in _OF_ROLE.items():
+        if getattr(message, name) and message.role != role:
+            raise InvalidRequest(
+                f"'{place}.{name}' belongs to messages with role '{role}'", param=f"{place}.{name}"
+            )
+    if message.role == "tool" and message.tool_call_id is None:
+        where = f"{place}.tool_call_id"
+        raise InvalidRequest(f"'{where}' is required", param=where)
+
+
+def _content(message: Message, place: str, limits: LimitsSection) -> str:
+    if message.content in (None, "", []) and (message.tool_calls or message.reasoning_content):
+        return ""
+    return _text(message.content, f"{place}.content", limits)
+
+
+def _calls(calls: Sequence[ToolCall], place: str, limits: LimitsSection) -> list[dict[str, Any]]:
+    if len(calls) > limits.tools:
+        raise InvalidRequest(f"'{place}' has more than {limits.tools} entries", param=place)
+    return [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.function.name, "arguments": call.function.arguments},
+        }
+        for call in calls
+    ]
 
 
 def _text(content: str | list[ContentPart] | None, place: str, limits: LimitsSection) -> str:

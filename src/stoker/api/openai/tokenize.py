@@ -12,6 +12,8 @@ from stoker.api.openai.chat_schema import ChatRequest, Message
 from stoker.api.openai.fields import refuse_unsupported
 from stoker.api.openai.job import vocabulary_of
 from stoker.api.openai.sampling import check_token_ids
+from stoker.api.openai.tool_schema import Tool
+from stoker.api.openai.tools import tool_use
 from stoker.api.service import Service
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest
@@ -23,6 +25,8 @@ class TokenizeRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     model: str | None = None
     prompt: str | None = None
     messages: list[Message] | None = None
+    tools: list[Tool] | None = None
+    """With messages: what the model is told of."""
     add_special_tokens: bool = True
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None
@@ -89,10 +93,11 @@ class Tokenize:
         chat = ChatRequest(
             model=self._service.name,
             messages=request.messages or [],
+            tools=request.tools,
             add_generation_prompt=request.add_generation_prompt,
             continue_final_message=request.continue_final_message,
         )
-        return encode_messages(self._service, chat)
+        return encode_messages(self._service, chat, tool_use(chat, self._service.limits))
 
 
 def _spelled(service: Service, token: TokenId) -> str | list[int]:

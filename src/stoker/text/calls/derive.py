@@ -75,7 +75,11 @@ def _writes_reasoning(prober: Prober) -> bool:
     return written is not None and REASONING in written.text
 
 
-NESTED = {KEYS[0]: "two words, and a \"quote\"\n{line}", KEYS[2]: -7, "key_d_four": {"deep": [1, "x"]}}
+NESTED = {
+    KEYS[0]: 'two words, and a "quote"\n{line}',
+    KEYS[2]: -7,
+    "key_d_four": {"deep": [1, "x"]},
+}
 CASES: tuple[tuple[str | None, list[Call]], ...] = (
     (None, [(FIRST, ARGUMENTS)]),
     (None, [(SECOND, NESTED)]),

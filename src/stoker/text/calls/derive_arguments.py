@@ -6,8 +6,14 @@ import re
 from dataclasses import dataclass
 
 from stoker.text.calls.format import PlainArguments, TaggedArguments
-from stoker.text.calls.literal import HOLE, Literal, common_prefix, common_suffix, pattern
-from stoker.text.calls.literal import without_tag_rest
+from stoker.text.calls.literal import (
+    HOLE,
+    Literal,
+    common_prefix,
+    common_suffix,
+    pattern,
+    without_tag_rest,
+)
 from stoker.text.calls.probes import KEYS, NUMBER, OTHER_TEXT, TEXT
 
 _BEFORE = re.compile(r"^\s*")
@@ -64,7 +70,7 @@ def _pieces(text: str, start: int) -> tuple[str, str, str, str, int] | None:
             return None
         places.append((at, at + len(word)))
         at += len(word)
-    (key, key_end), (value, value_end), (following, _), _, (third, third_end), (number, end) = places
+    (key, key_end), (value, value_end), (following, _), _, (_, third_end), (number, end) = places
     return (
         text[start:key],
         text[key_end:value],

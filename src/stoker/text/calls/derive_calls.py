@@ -106,7 +106,9 @@ def _between(prober: Prober) -> tuple[str | None, FoundCall | None]:
     second = _find(text, first.span.end, SECOND) if first else None
     if first is None or second is None:
         return None, None
-    return text[first.span.end : second.span.start].replace(SECOND, HOLE).replace(FIRST, HOLE), second
+    return text[first.span.end : second.span.start].replace(SECOND, HOLE).replace(
+        FIRST, HOLE
+    ), second
 
 
 def _merged(first: FoundCall, second: FoundCall) -> ObjectCall | NamedCall:

@@ -51,7 +51,8 @@ def _around(prober: Prober, written: Written, close: str) -> ReasoningFormat | N
     if before.strip():
         return ReasoningFormat(Literal.of(before), Literal.of(close), before.strip())
     prompt = prompt_before(prober, written, Literal.of(close)).rstrip()
-    begun = prompt.rpartition(QUESTION["content"])[2].rpartition("\n")[2]
+    begun = prober.begun_in(prompt) or prompt.rpartition(QUESTION["content"])[2]
+    begun = begun.rpartition("\n")[2]
     tag = _TAG_AT_END.search(begun)
     open_ = tag[0] if tag and tag[0] not in close else ""
     return ReasoningFormat(Literal.of(open_), Literal.of(close), open_ or begun)

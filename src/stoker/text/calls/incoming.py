@@ -18,6 +18,7 @@ Sink = Callable[[str], None]
 
 LONGEST_HOLE = 128
 _SPACE = re.compile(r"\s*")
+_FILLS_A_HOLE = re.compile(r"[\w.:/-]*")
 _KEPT = 4096
 
 
@@ -116,7 +117,7 @@ class Incoming:
                 continue
             if position and literal.words[position - 1] == HOLE:
                 hole = yield from self.short_text([word], LONGEST_HOLE)
-                there = hole is not None
+                there = hole is not None and _FILLS_A_HOLE.fullmatch(hole) is not None
                 holes.append(hole or "")
             else:
                 there = bool((yield from self.skip_space()))
@@ -146,8 +147,10 @@ class Incoming:
         left = most
         while True:
             found = markers.pattern.search(self._text, self._at)
-            end = found.start() if found else len(self._text) - markers.held_back(self._text)
-            end = max(end, self._at)
+            begun = max(len(self._text) - markers.held_back(self._text), self._at)
+            if found and begun <= found.start() and not self._ended:
+                found = None  # a longer one may begin here, or one that begins before it
+            end = found.start() if found else begun
             if left is not None and end - self._at > left:
                 return None
             if left is not None:

@@ -69,10 +69,11 @@ def _copy_string(incoming: Incoming, sink: Sink) -> Reading[bool]:
 
 def _escape_is_whole(incoming: Incoming) -> Reading[bool]:
     """A backslash that came last waits for what it escapes."""
-    place = incoming.place
+    place = incoming.hold()
     incoming.take(1)
     there = yield from incoming.peek()
     incoming.return_to(place)
+    incoming.release()
     return bool(there)
 
 

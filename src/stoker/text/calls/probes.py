@@ -16,7 +16,7 @@ IDS = ("a1B2c3D4e", "f5G6h7I8j")
 KEYS = ("key_a_one", "key_b_two", "key_c_three")
 TEXT, OTHER_TEXT, NUMBER = "textprobe", "othertext", 40961
 ARGUMENTS: dict[str, Any] = {KEYS[0]: TEXT, KEYS[1]: OTHER_TEXT, KEYS[2]: NUMBER}
-MARKUP = "a <b> & \"c\"\nd"
+MARKUP = 'a <b> & "c"\nd'
 CONTENT, REASONING = "contentprobe", "reasoningprobe"
 QUESTION = {"role": "user", "content": "questionprobe"}
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
@@ -68,6 +68,14 @@ class Prober:
         except InvalidRequest:
             return None
 
+    def begun_in(self, prompt: str) -> str:
+        """What the prompt has for a model to begin its answer; nothing where that cannot be told."""
+        try:
+            without = self.render([QUESTION], tools=TOOLS, add_generation_prompt=False)
+        except InvalidRequest:
+            return ""
+        return prompt.removeprefix(without) if prompt.startswith(without) else ""
+
     def answer(
         self,
         content: str | None = None,
@@ -78,9 +86,7 @@ class Prober:
         any answer; None if it refuses."""
         message: dict[str, Any] = {"role": "assistant", "content": content or ""}
         if calls:
-            message["tool_calls"] = [
-                self._call(number, *call) for number, call in enumerate(calls)
-            ]
+            message["tool_calls"] = [self._call(number, *call) for number, call in enumerate(calls)]
         if reasoning is not None:
             message[self.dialect.reasoning_key] = reasoning
         prompt = self.prompt()

@@ -97,19 +97,22 @@ class AnswerReader:
     def _protocol(self) -> Reading[bool]:
         """Reads a marker and what it begins, if it is one."""
         reasoning, calls = self._form.reasoning, self._calls
+        if reasoning and (yield from self._comes(reasoning.open)):
+            self._text.drop()
+            yield from self._reason(reasoning.close)
+            return True
         if calls and calls.opening and (yield from self._attempt(calls, calls.opening)):
             return True
-        if reasoning and reasoning.open:
-            if (yield from self._incoming.accept_literal(reasoning.open)) is not None:
-                self._text.drop()
-                yield from self._reason(reasoning.close)
-                return True
         closings = [*self._form.closings, *([reasoning.close] if reasoning else [])]
         for closing in closings:
-            if closing and (yield from self._incoming.accept_literal(closing)) is not None:
+            if (yield from self._comes(closing)):
                 self._text.drop()
                 return True
         return False
+
+    def _comes(self, literal: Literal) -> Reading[bool]:
+        """Reads it if it comes next, and is anything."""
+        return bool(literal) and (yield from self._incoming.accept_literal(literal)) is not None
 
     def _reason(self, close: Literal) -> Reading[None]:
         told = _Spaced(lambda text: self._tell(Reasoning(text)))
@@ -148,21 +151,18 @@ class AnswerReader:
             case ObjectCall() as form:
                 return (yield from read_object_call(self._incoming, form, sink))
             case NamedCall() as named:
-                return (
-                    yield from read_named_call(self._incoming, calls, named, self._tools, sink)
-                )
+                return (yield from read_named_call(self._incoming, calls, named, self._tools, sink))
 
     def _next_call(self, calls: CallsFormat) -> Reading[bool]:
         """Reads what closes a call, and another one if it follows."""
         incoming = self._incoming
         yield from incoming.accept_literal(calls.call_close)
-        if calls.section_close:
-            if (yield from incoming.accept_literal(calls.section_close)) is not None:
-                return False
+        if (yield from self._comes(calls.section_close)):
+            return False
         place = incoming.hold()
-        if (yield from incoming.accept_literal(calls.separator)) is None:
-            if (yield from incoming.skip_space()) == ",":
-                incoming.take(1)
+        separated = yield from self._comes(calls.separator)
+        if not separated and (yield from incoming.skip_space()) == ",":
+            incoming.take(1)
         follows = bool((yield from incoming.skip_space()))
         follows = follows and (yield from self._call(calls, calls.call_open))
         if not follows:

@@ -95,7 +95,9 @@ class TaggedReading:
 
     def _until_close(self, sink: Sink, before: str = "") -> Reading[bool]:
         """Up to what closes a value, and `before` it; both are read."""
-        close = Literal((before, *self._form.value_close.words) if before else self._form.value_close.words)
+        close = Literal(
+            (before, *self._form.value_close.words) if before else self._form.value_close.words
+        )
         markers = Markers([close.first])
         while (yield from self._incoming.copy_until(markers, sink)) is not None:
             if (yield from self._incoming.accept_literal(close)) is not None:
