@@ -237,11 +237,9 @@ def test_errors_become_the_clients_own(client: OpenAI) -> None:
         client.chat.completions.create(model="other", messages=MESSAGES)
     assert unknown.value.code == "model_not_found"
     assert unknown.value.param == "model"
-    with pytest.raises(openai.BadRequestError) as tools:
-        client.chat.completions.create(
-            model=MODEL, messages=MESSAGES, tools=[{"type": "function", "function": {"name": "f"}}]
-        )
-    assert (tools.value.code, tools.value.param) == ("unsupported_constraint", "tools")
+    with pytest.raises(openai.BadRequestError) as audio:
+        client.chat.completions.create(model=MODEL, messages=MESSAGES, modalities=["audio"])
+    assert (audio.value.code, audio.value.param) == ("unsupported_constraint", "modalities")
     with pytest.raises(openai.BadRequestError) as typo:
         client.chat.completions.create(model=MODEL, messages=MESSAGES, extra_body={"max_tokenz": 3})
     assert "max_tokens" in typo.value.body["hint"]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from stoker.errors import InvalidRequest
-from stoker.text.calls.protocol import ChatProtocol, Reading, derive_protocol
 from stoker.text.calls.literal import common_prefix, without_half_tag
+from stoker.text.calls.protocol import ChatProtocol, Reading, derive_protocol
 from stoker.text.chat_template import ChatTemplate
 from stoker.text.detokenizer import Detokenizer
 from stoker.text.tokenizer import Tokenizer
@@ -41,7 +41,7 @@ GENERIC = {
     "llama-cpp-rwkv-world",
     "microsoft-Phi-3.5-mini-instruct",
 }
-"""They do not show tools or write no calls; three write calls that cannot be read back or rendered."""
+"""They show no tools or write no calls; three write calls that cannot be rendered or read back."""
 ALL = {"text", "reasoning", "call", "reasoned call", "call beside text", "two calls"}
 REFUSED: dict[str, set[str]] = {
     "fireworks-ai-llama-3-firefunction-v2": ALL,

@@ -193,7 +193,6 @@ def _messages() -> Iterator[BadRequest]:
     yield chat("role missing", "messages[0].role", messages=[{"content": "hi"}])
     yield chat("role unknown", "messages[0].role", messages=[{"role": "robot", "content": "hi"}])
     yield chat("role is a number", "messages[0].role", messages=[{"role": 1, "content": "hi"}])
-    yield chat("role tool", "messages[0].role", messages=[{"role": "tool", "content": "hi"}])
     for kind, value in {"missing": GONE, "null": None, "an empty list": []}.items():
         message = {"role": "user"} if value is GONE else {"role": "user", "content": value}
         yield chat(f"content {kind}", "messages[0].content", messages=[message])
@@ -216,8 +215,6 @@ def _messages() -> Iterator[BadRequest]:
     yield _content("unknown part", "messages[0].content[0]", [{"type": "smell", "text": "x"}])
     strange = [{"role": "user", "content": "hi", "mood": "good"}]
     yield chat("message with a stranger", "messages[0].mood", messages=strange)
-    calls = [{"role": "assistant", "content": "x", "tool_calls": [{"id": "1"}]}]
-    yield chat("tool calls", "messages[0].tool_calls", UNSUPPORTED, messages=calls)
     third = [*GOOD_CHAT["messages"] * 2, {"role": "user", "content": 5}]
     yield chat("third message wrong", "messages[2].content", messages=third)
 
@@ -259,10 +256,7 @@ def _prompts() -> Iterator[BadRequest]:
 
 def _unsupported() -> Iterator[BadRequest]:
     """Asked for and not to be had: never a 200 without it (S26)."""
-    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
     asks: dict[str, Any] = {
-        "tools": [tool],
-        "tool_choice": "required",
         "functions": [{"name": "f"}],
         "function_call": {"name": "f"},
         "response_format": {"type": "json_object"},

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.security.bad_requests import BAD_REQUESTS, BadRequest
+from tests.security.bad_tools import bad_tools
 from tests.support.healthy_stream import HealthyStream
 from tests.support.server import RunningServer, local_server
 
 TELLS_TOO_MUCH = re.compile(
     r"0x[0-9a-f]{6,}|/[a-z]+/[a-z]+/|\.py\b|Traceback|stoker\.|msgspec|uvicorn|starlette|line \d+",
 )
+NAMED = (*BAD_REQUESTS, *bad_tools())
 BODY_KEYS = {"message", "type", "param", "code", "hint", "request_id"}
 
 
@@ -32,7 +34,7 @@ def neighbour(server: RunningServer) -> Iterator[HealthyStream]:
         yield stream
 
 
-@pytest.mark.parametrize("bad", BAD_REQUESTS, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", NAMED, ids=lambda bad: bad.name)
 def test_a_bad_request_gets_its_answer_and_disturbs_nobody(
     bad: BadRequest, server: RunningServer, neighbour: HealthyStream
 ) -> None:
@@ -60,9 +62,9 @@ def send(server: RunningServer, bad: BadRequest) -> tuple[int, dict[str, dict[st
 
 
 def test_there_are_many_and_each_has_a_name() -> None:
-    names = [bad.name for bad in BAD_REQUESTS]
+    names = [bad.name for bad in NAMED]
     assert len(names) == len(set(names))
-    assert len(names) >= 200
+    assert len(names) >= 400
 
 
 def test_the_table_cannot_pass_by_accident(server: RunningServer) -> None:

@@ -30,6 +30,8 @@ class Asked(msgspec.Struct, frozen=True):
     request: ChatRequest | CompletionRequest
     default_tokens: int | None = None
     """The most where `request` names no length, as far as the context holds them; None: all."""
+    in_parts: bool = False
+    """The surface's shape spells the parts of an answer. Else reasoning is text as any other."""
 
 
 class Surface(Protocol[Body]):

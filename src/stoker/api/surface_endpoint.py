@@ -43,7 +43,6 @@ def on(surface: Surface[Body]) -> Callable[[Service], Endpoint]:
 
 async def planned(exchange: Exchange, service: Service, asked: Asked) -> Plan:
     """Raises RequestError, Loading and DeadlineExceeded."""
-    request, default = asked.request, asked.default_tokens
-    if isinstance(request, ChatRequest):
-        return await plan_chat(exchange, service, request, default)
-    return await plan_text(exchange, service, request, default)
+    if isinstance(asked.request, ChatRequest):
+        return await plan_chat(exchange, service, asked, asked.request)
+    return await plan_text(exchange, service, asked.request, asked.default_tokens)

@@ -25,6 +25,7 @@ from stoker.api.openai.template_variables import template_variables
 from stoker.api.openai.tools import ToolUse, tool_use
 from stoker.api.plan import Plan
 from stoker.api.service import Service
+from stoker.api.surface import Asked
 from stoker.config.schema import LimitsSection
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest, UnsupportedConstraint
@@ -32,7 +33,7 @@ from stoker.text.calls.protocol import Reading
 
 
 async def plan_chat(
-    exchange: Exchange, service: Service, request: ChatRequest, default_tokens: int | None
+    exchange: Exchange, service: Service, asked: Asked, request: ChatRequest
 ) -> Plan:
     """Raises RequestError, Loading and DeadlineExceeded."""
     limits = service.limits
@@ -42,12 +43,12 @@ async def plan_chat(
     check_number(1, n, service)
     logprobs = _logprobs(request, limits)
     prompt_logprobs = checked_prompt_logprobs(request, limits)
-    asked = _max_tokens(request)
+    most = _max_tokens(request)
     use = tool_use(request, limits)
     ids = await service.off_loop.run(
         exchange.body_size, lambda: encode_messages(service, request, use)
     )
-    length = checked_length(len(ids), asked, default_tokens, vocabulary, "messages")
+    length = checked_length(len(ids), most, asked.default_tokens, vocabulary, "messages")
     sampling = sampling_params(
         request,
         vocabulary,
@@ -63,12 +64,12 @@ async def plan_chat(
         stops=stops,
         seconds=seconds_left(exchange, service),
         seeded=request.seed is not None,
-        reading=reading_of(service, ids, use),
+        reading=_reading(service, ids, use) if asked.in_parts else None,
     )
     return Plan(exchange, service, job)
 
 
-def reading_of(service: Service, prompt: Sequence[TokenId], use: ToolUse | None) -> Reading | None:
+def _reading(service: Service, prompt: Sequence[TokenId], use: ToolUse | None) -> Reading | None:
     protocol = service.text.protocol
     if protocol is None:
         return None

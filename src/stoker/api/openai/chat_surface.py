@@ -19,7 +19,7 @@ class ChatCompletions:
     names: Mapping[str, str] = {}
 
     def asked(self, body: ChatRequest, limits: LimitsSection) -> Asked:
-        return Asked(body)
+        return Asked(body, in_parts=True)
 
     def shape(self, body: ChatRequest, plan: Plan) -> ChatShape:
         options = body.stream_options

@@ -69,7 +69,7 @@ class Prober:
             return None
 
     def begun_in(self, prompt: str) -> str:
-        """What the prompt has for a model to begin its answer; nothing where that cannot be told."""
+        """What the prompt has to begin an answer with; nothing where that cannot be told."""
         try:
             without = self.render([QUESTION], tools=TOOLS, add_generation_prompt=False)
         except InvalidRequest:
