@@ -16,10 +16,16 @@ MOST_DEPTH = 3
 
 
 def read_object_call(incoming: Incoming, form: ObjectCall, sink: CallSink) -> Reading[bool]:
-    """False when it is no call of a tool that was offered. Once the sink has the name it is one,
-    however it ends."""
+    """False when it is no call of a tool that was offered. Once it has a name and arguments, or a
+    name and its end, it is one."""
+    if (yield from _read(incoming, form, sink, MOST_DEPTH)):
+        sink.settle()
+    return sink.begun
+
+
+def read_bare_call(incoming: Incoming, form: ObjectCall, sink: CallSink) -> Reading[bool]:
+    """The same where nothing but the object says so: it must have arguments."""
     yield from _read(incoming, form, sink, MOST_DEPTH)
-    sink.settle()
     return sink.begun
 
 

@@ -8,19 +8,20 @@ belongs to the protocol.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-
 from stoker.text.calls.format import AnswerFormat, CallsFormat, NamedCall, ObjectCall
 from stoker.text.calls.incoming import Incoming, Markers, Reading
 from stoker.text.calls.literal import Literal
 from stoker.text.calls.named_call import read_named_call
-from stoker.text.calls.object_call import read_object_call
+from stoker.text.calls.object_call import read_bare_call, read_object_call
 from stoker.text.calls.pieces import Arguments, CallBegun, Content, Piece, Reasoning
 from stoker.text.calls.schemas import OfferedTools
 from stoker.text.calls.sink import CallSink
+from stoker.text.calls.spaced_text import SpacedText
 
 CONTROL = re.compile("[\ud800-\udfff]+")
 """Control tokens, and halves of characters that JSON can spell."""
+
+FENCE, FENCE_END = Literal(("```json",)), Literal(("```",))
 
 
 class AnswerReader:
@@ -34,7 +35,7 @@ class AnswerReader:
         self._tools = tools or OfferedTools([])
         self._incoming = Incoming()
         self._pieces: list[Piece] = []
-        self._text = _Spaced(lambda text: self._tell(Content(text)))
+        self._text = SpacedText(lambda text: self._tell(Content(text)))
         literals = [*form.closings]
         literals += [form.reasoning.open, form.reasoning.close] if form.reasoning else []
         literals += [self._calls.opening] if self._calls else []
@@ -81,7 +82,7 @@ class AnswerReader:
         begun = bool(calls and (not calls.opening or calls.begun))
         begun = begun and prompt_end.endswith(calls.begun if calls else "")
         while (yield from self._incoming.peek()):
-            if not (begun and calls and (yield from self._attempt(calls, Literal(())))):
+            if not (calls and (yield from self._at_once(calls, begun))):
                 yield from self._incoming.accept_literal(self._form.content_open)
                 yield from self._some_text()
             begun = False
@@ -115,7 +116,7 @@ class AnswerReader:
         return bool(literal) and (yield from self._incoming.accept_literal(literal)) is not None
 
     def _reason(self, close: Literal) -> Reading[None]:
-        told = _Spaced(lambda text: self._tell(Reasoning(text)))
+        told = SpacedText(lambda text: self._tell(Reasoning(text)))
         told.drop()
         markers = Markers([close.first])
         while (yield from self._incoming.copy_until(markers, told.push)) is not None:
@@ -130,21 +131,52 @@ class AnswerReader:
         """Reads calls, if that is what comes next."""
         if not (yield from self._call(calls, opening)):
             return False
-        self._text.drop()
         while (yield from self._next_call(calls)):
             pass
         return True
 
-    def _call(self, calls: CallsFormat, opening: Literal) -> Reading[bool]:
-        incoming = self._incoming
-        place = incoming.hold()  # `_tell` releases it
+    def _at_once(self, calls: CallsFormat, begun: bool) -> Reading[bool]:
+        """Reads calls that the prompt has opened, or whose object a model writes without what
+        belongs around it, plain or in a block of code: small models often do."""
+        if begun:
+            return (yield from self._attempt(calls, Literal(())))
+        form = calls.call
+        if not isinstance(form, ObjectCall) or form.name_key is None:
+            return False
+        place = self._incoming.hold()
+        fenced = (yield from self._incoming.accept_literal(FENCE)) is not None
+        read = yield from self._bare(form)
+        if not read:
+            self._incoming.return_to(place)
+        self._incoming.release()
+        while read and (yield from self._bare(form)):
+            pass
+        if read and fenced:
+            yield from self._incoming.accept_literal(FENCE_END)
+        return read
+
+    def _bare(self, form: ObjectCall) -> Reading[bool]:
         sink = CallSink(self._tools.names, self._tell)
-        there = (yield from incoming.accept_literal(opening)) is not None
-        if there and (yield from self._body(calls, sink)):
-            return True
-        incoming.return_to(place)
-        incoming.release()
-        return False
+        return (yield from self._held(read_bare_call(self._incoming, form, sink)))
+
+    def _call(self, calls: CallsFormat, opening: Literal) -> Reading[bool]:
+        return (yield from self._held(self._opened(calls, opening)))
+
+    def _held(self, call: Reading[bool]) -> Reading[bool]:
+        """Reads a call, or nothing."""
+        place = self._incoming.hold()  # `_tell` releases it when it is a call
+        read = yield from call
+        if read:
+            self._text.drop()
+        else:
+            self._incoming.return_to(place)
+            self._incoming.release()
+        return read
+
+    def _opened(self, calls: CallsFormat, opening: Literal) -> Reading[bool]:
+        sink = CallSink(self._tools.names, self._tell)
+        there = (yield from self._incoming.accept_literal(opening)) is not None
+        return there and (yield from self._body(calls, sink))
 
     def _body(self, calls: CallsFormat, sink: CallSink) -> Reading[bool]:
         match calls.call:
@@ -169,32 +201,3 @@ class AnswerReader:
             incoming.return_to(place)
         incoming.release()
         return follows
-
-
-class _Spaced:
-    """Text without the white space beside protocol."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._held = ""
-        self._at_start = False
-
-    def push(self, text: str) -> None:
-        text = self._held + text
-        if self._at_start:
-            text = text.lstrip()
-        kept = text.rstrip()
-        self._held = text[len(kept) :]
-        if kept:
-            self._at_start = False
-            self._tell(kept)
-
-    def drop(self) -> None:
-        """Protocol comes next."""
-        self._held = ""
-        self._at_start = True
-
-    def flush(self) -> None:
-        if self._held:
-            self._tell(self._held)
-            self._held = ""

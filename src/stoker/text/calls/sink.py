@@ -12,27 +12,34 @@ class CallSink:
         self._names = names
         self._emit = emit
         self._held: list[str] = []
-        self._told = False
+        self._name: str | None = None
         self.begun = False
 
     def name(self, name: str) -> bool:
         """False for the name of no tool that was offered, and for a second name."""
-        if self.begun or name not in self._names:
+        if self._name is not None or name not in self._names:
             return False
-        self.begun = True
-        self._emit(CallBegun(name))
-        for text in self._held:
-            self.arguments(text)
+        self._name = name
+        if self._held:
+            self._begin(name)
         return True
 
     def arguments(self, text: str) -> None:
-        if not self.begun:
-            self._held.append(text)
-        elif text:
+        """The first of them make it a call, once it has its name."""
+        if self.begun:
             self._emit(Arguments(text))
-            self._told = True
+            return
+        self._held.append(text)
+        if self._name is not None:
+            self._begin(self._name)
 
     def settle(self) -> None:
         """The call is over: one without arguments has none, as an object."""
-        if self.begun and not self._told:
+        if self._name is not None and not self.begun:
             self.arguments("{}")
+
+    def _begin(self, name: str) -> None:
+        self.begun = True
+        self._emit(CallBegun(name))
+        for text in self._held:
+            self._emit(Arguments(text))
