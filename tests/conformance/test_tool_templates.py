@@ -190,3 +190,14 @@ def reads_back(name: str, kind: str, marked: bool) -> bool:
     if reasoning and reasoning in answer.text and name not in REASONING_IS_TEXT:
         assert whole.reasoning == reasoning, (kind, answer.text)
     return True
+
+
+def test_control_tokens_of_the_protocol_count_and_their_spelling_does_not() -> None:
+    """A tag that stands where none belongs adds no text, as any control token."""
+    _, protocol, tokenizer = made("mistralai-Ministral-3-14B-Reasoning-2512", True)
+    reading = protocol.reading(tokenizer, [], TOOLS)
+    assert reading is not None
+    call = '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}'
+    answer = Written(f"One[ARGS] two{call}", reading, tokenizer).read_by_tokens()
+    assert answer == ReadAnswer("One two", "", [["get_weather", '{"city": "Oslo"}']])
+    assert read(reading, call) == ReadAnswer(call)

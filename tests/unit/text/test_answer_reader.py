@@ -168,6 +168,7 @@ def test_a_call_that_stands_for_the_whole_answer_needs_no_tags(text: str) -> Non
         ("object", '<tool_call>{"name": "f", "arguments": {"a": "x', '{"a": "x'),
         ("object", '<tool_call>{"name": "f", "arguments": {"a": x}}</tool_call>', '{"a": x}'),
         ("object", '<tool_call>{"name": "f", "arguments": "{\\"a\\": 1}"}', '{"a": 1}'),
+        ("object", '<tool_call>{"name": "f", "arguments": "\\ud800{}"}', "{}"),
         ("tags", "<tool_call><function=f><parameter=a>\nx", '{"a": "x'),
         ("tags", "<tool_call><function=f><parameter=b>\nmany\n</parameter>", '{"b": "many"}'),
         ("plain", "<|tool_call_start|>[f(a='x", '{"a": \'x'),
