@@ -8,6 +8,7 @@ belongs to the protocol.
 from __future__ import annotations
 
 import re
+
 from stoker.text.calls.format import AnswerFormat, CallsFormat, NamedCall, ObjectCall
 from stoker.text.calls.incoming import Incoming, Markers, Reading
 from stoker.text.calls.literal import Literal
