@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.sampling import SamplingParams
 
@@ -19,6 +20,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     prompt_token_ids: tuple[TokenId, ...]
     sampling: SamplingParams
     output_token_ids: tuple[TokenId, ...] = ()
+    constraint: Constraint | None = None
+    """What the whole output must look like."""
     tenant: str = ""
     """Fairness and prefix-cache isolation are per tenant."""
     session: str = ""
