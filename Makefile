@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: fidelity fidelity-setup help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: bench-gateway-setup bench-gateway soak-gateway peers-test fidelity fidelity-setup help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,22 @@ faults: install  ## kill, stop, cut and slow everything; prints the table of cas
 
 test-all: install  ## all tests, with every catalog model (downloads about 2 GB)
 	$(BIN)/python -m pytest -m 'not peers'
+
+.venv-litellm/.installed: benchmarks/requirements-litellm.txt
+	$(PYTHON) -m venv .venv-litellm
+	.venv-litellm/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+bench-gateway-setup: install .venv-litellm/.installed  ## litellm in an environment of its own, and nginx
+	$(BIN)/python -c 'from tests.support.programs import program; program("nginx", "nginx-light")'
+
+bench-gateway: install  ## what the gateway adds, beside nginx and litellm, into docs/performance.md
+	$(BIN)/stoker bench gateway --peer nginx --peer litellm --streams 9800 --soak 60 \
+	  --json benchmarks/results/gateway.json
+	$(BIN)/python benchmarks/tables.py
+
+soak-gateway: install  ## half an hour of load on the gateway while its memory is watched
+	$(BIN)/stoker bench gateway --soak 1800
 
 peers-test: install build/peers/llama.cpp/bin/llama-server  ## the gateway before llama.cpp's own server (builds it: minutes)
 	$(BIN)/python -m pytest tests/peers

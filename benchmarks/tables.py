@@ -97,6 +97,35 @@ def perplexity() -> str:
     return note + table(heads, rows)
 
 
+def gateway() -> str:
+    report = json.loads((RESULTS / "gateway.json").read_text())
+    alone, *others = report["subjects"]
+    heads = [
+        "between client and backend", "requests a second and core", "p50 added", "p99 added",
+        "220 KB prompt adds", "token events a second and core", "all at once",
+    ]  # fmt: skip
+
+    def added(one: dict, kind: str, share: str) -> str:
+        return f"{one[kind][share] - alone[kind][share]:.2f} ms"
+
+    rows = [
+        [one["name"], f"{one['requests_per_core']:,.0f}", added(one, "half_load", "p50"),
+         added(one, "half_load", "p99"), added(one, "long_prompt", "p50"),
+         f"{one['events_per_core']:,.0f}", f"{one['burst_events_per_core']:,.0f}"]
+        for one in others
+    ]  # fmt: skip
+    held, soak = report["held"], report["soak"]
+    grown = soak["resident_mib"][-1] - soak["resident_mib"][0]
+    each = held["bytes_per_stream"] / 1024
+    notes = (
+        f"\n{held['streams']:,} streams open at once: {held['failed']} failed, {each:.1f} KiB of "
+        f"the gateway each. {soak['seconds']:.0f} s of load: {soak['completed']:,} answers, "
+        f"{soak['failed']} failed, {grown:+.1f} MiB after {soak['resident_mib'][0]:.0f}. "
+        f"{machine(report)}, shared with backend and load generator.\n"
+    )
+    return table(heads, rows) + notes
+
+
 def balance() -> str:
     report = json.loads((RESULTS / "balance.json").read_text())
     heads = ["policy", "prompt blocks found cached", "most work / mean", "first token, mean", "p99"]
@@ -178,6 +207,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "serve": serve,
     "fidelity": fidelity,
     "perplexity": perplexity,
+    "gateway": gateway,
     "balance": balance,
     "balance-by-rate": balance_by_rate,
     "balance-live": balance_live,

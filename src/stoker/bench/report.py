@@ -53,7 +53,7 @@ class ServeReport(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[LoadSummary, ...]
 
 
-def write_json(report: EngineReport | KernelReport | ServeReport, target: str) -> None:
+def write_json(report: msgspec.Struct, target: str) -> None:
     """To the file `target`, or to standard output when it is '-'. Raises ConfigError."""
     text = msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     if target == "-":
@@ -78,7 +78,7 @@ def engine_table(report: EngineReport) -> list[str]:
         )
         for figure in report.figures
     ]
-    return _aligned([head, *rows])
+    return aligned([head, *rows])
 
 
 def serve_table(report: ServeReport) -> list[str]:
@@ -97,10 +97,10 @@ def serve_table(report: ServeReport) -> list[str]:
         )
         for run in report.runs
     ]
-    return _aligned([head, *rows])
+    return aligned([head, *rows])
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))

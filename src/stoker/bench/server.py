@@ -7,7 +7,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import aiohttp
 
@@ -21,17 +21,31 @@ POLL_SECONDS = 0.05
 @contextlib.asynccontextmanager
 async def own_server(arguments: Sequence[str]) -> AsyncIterator[str]:
     """Runs `stoker serve` with these arguments on a free port and yields its URL when ready."""
-    port = _free_port()
-    process = await asyncio.create_subprocess_exec(
+    port = free_port()
+    command = [
         sys.executable, "-m", "stoker", "serve", *arguments,
         "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning",
+    ]  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    async with running(command, f"{url}/health/ready"):
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def running(
+    command: Sequence[str], ready: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[int]:
+    """Runs a server and yields its process id once GET `ready` answers 200. Without `environment`
+    it has ours."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
+        env=environment,
+    )
     try:
-        await _wait_until_ready(url, process)
-        yield url
+        await _wait_until_ready(ready, process)
+        yield process.pid
     finally:
         await _stop(process)
 
@@ -43,7 +57,7 @@ async def _wait_until_ready(url: str, process: asyncio.subprocess.Process) -> No
             if process.returncode is not None:
                 raise SetupError("the server ended before it was ready")
             with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"{url}/health/ready") as response:
+                async with session.get(url) as response:
                     if response.status == 200:
                         return
             await asyncio.sleep(POLL_SECONDS)
@@ -76,7 +90,7 @@ async def model_name(url: str, api_key: str | None = None) -> str:
         raise SetupError(f"{url} does not list its models: {reason}") from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

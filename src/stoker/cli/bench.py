@@ -127,3 +127,32 @@ def serve(target: str | None, **options: object) -> int:
     if target is not None:
         write_json(report, target)
     return 1 if any(run.failed for run in report.runs) else 0
+
+
+@command.command(name="gateway")
+@click.option("--seconds", default=5.0, show_default=True, type=click.FloatRange(0.2, 600),
+              help="Of each phase.")  # fmt: skip
+@click.option("--peer", "peers", multiple=True, type=click.Choice(["nginx", "litellm"]),
+              help="Measured in the same run; repeat for both.")  # fmt: skip
+@click.option("--streams", default=0, type=click.IntRange(0, 20000),
+              help="To hold open at once; 0: none.")  # fmt: skip
+@click.option("--soak", default=0.0, type=click.FloatRange(0, 86400),
+              help="Seconds of load while memory is watched.")  # fmt: skip
+@TO_JSON
+def gateway(
+    seconds: float, peers: tuple[str, ...], streams: int, soak: float, target: str | None
+) -> int:
+    """What the gateway adds before an instant backend, with keys, limits and usage on. Exits 1 if a
+    request of ours failed."""
+    from stoker.bench.gateway.measure import GatewayOptions, measure_gateway
+    from stoker.bench.gateway.report import extra_lines, gateway_table
+    from stoker.bench.report import aligned, write_json
+
+    options = GatewayOptions(seconds=seconds, peers=peers, streams=streams, soak=soak)
+    report = asyncio.run(measure_gateway(options))
+    if target != "-":
+        click.echo("\n".join([*aligned(gateway_table(report)), *extra_lines(report)]))
+    if target is not None:
+        write_json(report, target)
+    others = [one.failed for one in (report.held, report.soak) if one is not None]
+    return 1 if any((report.subjects[1].failed, *others)) else 0

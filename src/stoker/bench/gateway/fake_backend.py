@@ -27,7 +27,8 @@ _CHUNK = (
     b'"choices":[{"index":0,"delta":%b,"finish_reason":%b}]%b}\n\n'
 )
 _USAGE = b'"usage":{"prompt_tokens":12,"completion_tokens":%d,"total_tokens":%d}'
-TOKEN = _CHUNK % (b'{"content":" word"}', b"null", b"")
+TOKENS = [_CHUNK % (b'{"content":" %b"}' % word, b"null", b"") for word in (b"one", b"two")]
+"""In turn: a proxy may take a model that says the same again and again for a broken one."""
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n%b\r\n\r\n"
 _STREAM_HEAD = _HEAD % (b"text/event-stream; charset=utf-8", b"transfer-encoding: chunked")
 CONNECTIONS = 4096
@@ -55,7 +56,11 @@ def chunked(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-_TOKEN_CHUNK = chunked(TOKEN)
+_TOKEN_CHUNKS = [chunked(token) for token in TOKENS]
+
+
+def token_chunks(tokens: int) -> bytes:
+    return b"".join(_TOKEN_CHUNKS) * (tokens // 2) + _TOKEN_CHUNKS[0] * (tokens % 2)
 
 
 class FakeBackend(asyncio.Protocol):
@@ -93,9 +98,9 @@ class FakeBackend(asyncio.Protocol):
             return
         rate = _number(_RATE, body, 0)
         if rate == 0:
-            self._transport.write(_STREAM_HEAD + _TOKEN_CHUNK * tokens + last_events(tokens))
+            self._transport.write(_STREAM_HEAD + token_chunks(tokens) + last_events(tokens))
             return
-        self._transport.write(_STREAM_HEAD + _TOKEN_CHUNK)
+        self._transport.write(_STREAM_HEAD + _TOKEN_CHUNKS[0])
         self._stream = _Stream(self._transport, tokens)
         self._tickers.add(self._stream.tick, rate)
 
@@ -112,9 +117,9 @@ class _Stream:
             return False
         self.left -= 1
         if self.left:
-            self._transport.write(_TOKEN_CHUNK)
+            self._transport.write(_TOKEN_CHUNKS[self.left % 2])
             return True
-        self._transport.write(_TOKEN_CHUNK + last_events(self._tokens))
+        self._transport.write(_TOKEN_CHUNKS[0] + last_events(self._tokens))
         return False
 
 

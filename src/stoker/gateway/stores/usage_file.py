@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from stoker.gateway.stores.interface import UsageLine, UsageQuestion
 from stoker.gateway.stores.usage_report import HOUR, line_of, query
 from stoker.gateway.usage_record import UsageRecord
@@ -42,13 +44,19 @@ create table spending (
     primary key (tenant, window)
 ) without rowid;
 """
-_HOURLY = """
-insert into hourly values (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?)
-on conflict do update set requests = requests + 1, failed = failed + excluded.failed,
-    input_tokens = input_tokens + excluded.input_tokens,
+_FIELDS = [f"json_extract(value, '$[{number}]')" for number in range(12)]
+_KNOWN = "select reservation from usage where reservation in (select value from json_each(?))"
+_USAGE = f"insert into usage select {', '.join(_FIELDS)} from json_each(?)"  # noqa: S608
+_HOURLY = f"""
+insert into hourly select cast({_FIELDS[2]} as integer) / {HOUR}, {", ".join(_FIELDS[3:7])},
+    count(*), sum({_FIELDS[11]} not in (select value from json_each(?))),
+    {", ".join(f"sum({field})" for field in _FIELDS[7:11])}
+    from json_each(?) where true group by 1, 2, 3, 4, 5
+on conflict do update set requests = requests + excluded.requests,
+    failed = failed + excluded.failed, input_tokens = input_tokens + excluded.input_tokens,
     cached_tokens = cached_tokens + excluded.cached_tokens,
     output_tokens = output_tokens + excluded.output_tokens, cost = cost + excluded.cost
-"""
+"""  # noqa: S608
 
 
 class UsageFile:
@@ -91,8 +99,7 @@ class UsageFile:
     def write(self, records: Sequence[UsageRecord]) -> None:
         """All or nothing, and on the disk when it returns. Records known already are left out."""
         with self._transaction() as connection:
-            for record in records:
-                self._add(connection, record)
+            self._add(connection, records)
             oldest = max((record.ended for record in records), default=0.0) - KEEP_SECONDS
             connection.execute("delete from usage where ended < ?", (oldest,))
 
@@ -155,16 +162,14 @@ class UsageFile:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def _add(self, connection: sqlite3.Connection, one: UsageRecord) -> None:
-        who = (one.tenant, one.key_id, one.model, one.backend)
-        used = (one.input_tokens, one.cached_tokens, one.output_tokens, one.cost)
-        added = connection.execute(
-            "insert or ignore into usage values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (one.reservation, one.request_id, one.ended, *who, *used, one.outcome),
-        )
-        if added.rowcount:
-            failed = one.outcome not in ENDED_WELL
-            connection.execute(_HOURLY, (int(one.ended // HOUR), *who, failed, *used))
+    def _add(self, connection: sqlite3.Connection, records: Sequence[UsageRecord]) -> None:
+        """In a few long statements, during which other threads run, and not in many short ones."""
+        every = {record.reservation: _row(record) for record in records}
+        for (known,) in connection.execute(_KNOWN, (_json(list(every)),)).fetchall():
+            del every[known]
+        rows = _json(list(every.values()))
+        connection.execute(_USAGE, (rows,))
+        connection.execute(_HOURLY, (_json(sorted(ENDED_WELL)), rows))
 
     @property
     def _open(self) -> sqlite3.Connection:
@@ -188,3 +193,13 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]
         with contextlib.suppress(sqlite3.Error):  # a full disk may have ended it already
             connection.execute("rollback")
         raise
+
+
+def _row(one: UsageRecord) -> tuple[str | float, ...]:
+    who = (one.tenant, one.key_id, one.model, one.backend)
+    used = (one.input_tokens, one.cached_tokens, one.output_tokens, one.cost)
+    return (one.reservation, one.request_id, one.ended, *who, *used, one.outcome)
+
+
+def _json(values: Sequence[object]) -> str:
+    return msgspec.json.encode(values).decode()
