@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from stoker.model.families.family import canonical_names
+from stoker.model.families.naming import locate
 from stoker.model.load import Model
 from stoker.model.registry import find_family
 from stoker.model.spec import RopeStyle
@@ -27,7 +27,8 @@ CLASSES = {
 
 def write_folder(model: Model, folder: Path) -> None:
     architecture = model.metadata["general.architecture"]
-    names = canonical_names(model.spec, find_family(architecture).hugging_face_names)
+    sources = locate(model.spec, find_family(architecture).hugging_face_names, ())
+    names = {name: pieces[0].stored for name, pieces in sources.items()}
     shards = {}
     for name, stored in names.items():
         file = f"model-{len(shards) + 1:05}.safetensors"

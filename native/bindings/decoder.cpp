@@ -8,6 +8,7 @@
 
 #include <typeinfo>
 
+#include "activations.h"
 #include "arrays.h"
 #include "sampling.h"
 
@@ -33,9 +34,30 @@ RopeSpec rope_from(const nb::dict& data) {
     return rope;
 }
 
+ExpertSpec experts_from(const nb::dict& data) {
+    ExpertSpec experts;
+    experts.count = field<int>(data, "count");
+    experts.used = field<int>(data, "used");
+    experts.size = field<int>(data, "size");
+    experts.normalised = field<bool>(data, "normalised");
+    experts.router_bias = field<bool>(data, "router_bias");
+    experts.shared_size = field<int>(data, "shared_size");
+    require(experts.count > 0, "a mixture has no experts");
+    return experts;
+}
+
 LayerSpec layer_from(const nb::dict& data) {
-    return {rope_from(field<nb::dict>(data, "rope")),
-            field<std::optional<int>>(data, "window").value_or(0)};
+    LayerSpec layer;
+    if (const auto rope = field<std::optional<nb::dict>>(data, "rope")) layer.rope = rope_from(*rope);
+    layer.window = field<std::optional<int>>(data, "window").value_or(0);
+    if (const auto experts = field<std::optional<nb::dict>>(data, "experts")) layer.experts = experts_from(*experts);
+    return layer;
+}
+
+QkNorm qk_norm_from(const nb::dict& data) {
+    const std::string kind = field<std::optional<std::string>>(data, "qk_norm").value_or("");
+    require(kind == "" || kind == "head" || kind == "whole", "the spec's qk_norm is unknown");
+    return kind == "" ? QkNorm::None : (kind == "head" ? QkNorm::Head : QkNorm::Whole);
 }
 
 DecoderSpec spec_from(const nb::dict& data) {
@@ -50,10 +72,21 @@ DecoderSpec spec_from(const nb::dict& data) {
     spec.norm_offset = field<float>(data, "norm_offset");
     spec.attention_scale = field<float>(data, "attention_scale");
     spec.qkv_bias = field<bool>(data, "qkv_bias");
-    spec.qk_norm = field<bool>(data, "qk_norm");
+    spec.output_bias = field<bool>(data, "output_bias");
+    spec.qk_norm = qk_norm_from(data);
+    spec.layer_norm = field<std::string>(data, "norm") == "layer";
+    spec.norm_bias = field<bool>(data, "norm_bias");
+    spec.pre_norms = field<bool>(data, "pre_norms");
     spec.post_norms = field<bool>(data, "post_norms");
-    spec.gelu = field<std::string>(data, "activation") == "gelu_tanh";
+    spec.parallel = field<bool>(data, "parallel");
+    spec.attention_sinks = field<bool>(data, "attention_sinks");
+    spec.activation = activation_from(field<std::string>(data, "activation"));
+    spec.gated = field<bool>(data, "gated");
+    spec.feed_forward_bias = field<bool>(data, "feed_forward_bias");
+    spec.learned_positions = field<bool>(data, "learned_positions") ? field<int>(data, "max_context") : 0;
     spec.embedding_scale = field<float>(data, "embedding_scale");
+    spec.residual_scale = field<float>(data, "residual_scale");
+    spec.logit_scale = field<float>(data, "logit_scale");
     spec.attention_softcap = field<std::optional<float>>(data, "attention_softcap").value_or(0.0f);
     spec.final_softcap = field<std::optional<float>>(data, "final_softcap").value_or(0.0f);
     spec.tied_head = field<bool>(data, "tied_head");
@@ -94,6 +127,8 @@ void read_runs(const Decoder& decoder, const Array1<int32_t>& tokens, const Arra
         const int32_t* run = runs.data() + i * 3;
         const int64_t position = run[0], count = run[1], offset = run[2];
         require(position >= 0 && count > 0 && offset >= 0, "a run is empty or negative");
+        const int learned = decoder.spec().learned_positions;
+        require(learned == 0 || position + count <= learned, "a run is longer than the model has positions");
         const int64_t pages = (position + count + kPage - 1) / kPage;
         require(offset + pages <= int64_t(block_tables.shape(0)), "a block table is too short for its run");
         require(row + count <= int64_t(tokens.shape(0)), "runs cover more rows than there are tokens");

@@ -2,13 +2,16 @@
 // inputs are copied into aligned memory, as the decoder would hold them.
 #include "stoker/kernels.h"
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
 
+#include "activations.h"
 #include "arrays.h"
 #include "stoker/memory.h"
+#include "stoker/router.h"
 
 namespace stoker {
 namespace {
@@ -121,14 +124,30 @@ NumpyArray<float> rms_norm(const std::string& kernels, const Array1<float>& x, c
     return to_numpy(std::move(out), {x.size()});
 }
 
+NumpyArray<float> layer_norm(const std::string& kernels, const Array1<float>& x, const Array1<float>& weight,
+                             const Array1<float>& bias, float eps) {
+    require_lanes(x.size());
+    require(x.size() == weight.size() && x.size() == bias.size(), "x, weight and bias must have the same length");
+    std::vector<float> out(x.size());
+    named(kernels).layer_norm(x.data(), weight.data(), bias.data(), eps, int(x.size()), out.data());
+    return to_numpy(std::move(out), {x.size()});
+}
+
+nb::tuple routed(const Array1<float>& scores, int used, bool normalised) {
+    require(used >= 1 && size_t(used) <= scores.size(), "a token uses no expert or more than there are");
+    std::vector<int32_t> experts(static_cast<size_t>(used));
+    std::vector<float> weights(static_cast<size_t>(used));
+    route(view(scores), used, normalised, experts.data(), weights.data());
+    return nb::make_tuple(to_numpy(std::move(experts), {size_t(used)}), to_numpy(std::move(weights), {size_t(used)}));
+}
+
 NumpyArray<float> gated(const std::string& kernels, const std::string& activation,
                         const Array1<float>& gate, const Array1<float>& up) {
     require_lanes(gate.size());
     require(gate.size() == up.size(), "gate and up must have the same length");
-    require(activation == "silu" || activation == "gelu_tanh", "unknown activation");
     const Kernels& k = named(kernels);
     std::vector<float> out(gate.data(), gate.data() + gate.size());
-    (activation == "silu" ? k.silu_multiply : k.gelu_multiply)(out.data(), up.data(), int(out.size()));
+    k.gate[int(activation_from(activation))](out.data(), up.data(), int(out.size()));
     return to_numpy(std::move(out), {gate.size()});
 }
 
@@ -171,7 +190,7 @@ NumpyArray<float> attention(const std::string& kernels,
                             const nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>& queries,
                             const Array2<float>& keys, const Array2<float>& values,
                             const Array1<int32_t>& block_table, int first_position, int window, float cap,
-                            int chunks_per_piece) {
+                            int chunks_per_piece, const std::optional<Array1<float>>& sinks) {
     const Kernels& k = named(kernels);
     const size_t positions = queries.shape(0), heads = queries.shape(1), dim = queries.shape(2);
     const size_t context = keys.shape(0), pages = (context + kPage - 1) / kPage;
@@ -180,6 +199,7 @@ NumpyArray<float> attention(const std::string& kernels,
     require(first_position >= 0 && size_t(first_position) + positions <= context, "positions exceed the context");
     require(keys.shape(1) == dim && values.shape(1) == dim && values.shape(0) == context, "shapes differ");
     require(block_table.size() == pages, "one block per page of 16 positions is needed");
+    require(!sinks || sinks->size() == heads, "one sink per head is needed");
     for (int32_t block : view(block_table)) require(block >= 0 && size_t(block) < pages, "block out of range");
     Mapping pool(pages * dim * kPage * 4, Mapping::Pages::Normal);
     std::memset(pool.data(), 0xFF, pages * dim * kPage * 4);  // NaN wherever nothing is written
@@ -200,6 +220,7 @@ NumpyArray<float> attention(const std::string& kernels,
     task.first_position = first_position;
     task.window = window;
     task.softcap = cap;
+    task.sinks = sinks ? sinks->data() : nullptr;
     task.head_dim = int(dim);
     task.keys = halves;
     task.values = halves + dim * kPage;
@@ -225,6 +246,9 @@ void bind_kernels(nb::module_& m) {
           nb::arg("source").noconvert());
     m.def("rms_norm", &rms_norm, nb::arg("kernels"), nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
           nb::arg("eps"));
+    m.def("layer_norm", &layer_norm, nb::arg("kernels"), nb::arg("x").noconvert(), nb::arg("weight").noconvert(),
+          nb::arg("bias").noconvert(), nb::arg("eps"));
+    m.def("route", &routed, nb::arg("scores").noconvert(), nb::arg("used"), nb::arg("normalised"));
     m.def("gated", &gated, nb::arg("kernels"), nb::arg("activation"), nb::arg("gate").noconvert(),
           nb::arg("up").noconvert());
     m.def("softcap", &softcap, nb::arg("kernels"), nb::arg("x").noconvert(), nb::arg("cap"));
@@ -233,7 +257,7 @@ void bind_kernels(nb::module_& m) {
     m.def("attention", &attention, nb::arg("kernels"), nb::arg("queries").noconvert(),
           nb::arg("keys").noconvert(), nb::arg("values").noconvert(), nb::arg("block_table").noconvert(),
           nb::arg("first_position"), nb::arg("window"), nb::arg("softcap"),
-          nb::arg("chunks_per_piece") = 0);
+          nb::arg("chunks_per_piece") = 0, nb::arg("sinks").noconvert() = nb::none());
 }
 
 }  // namespace stoker

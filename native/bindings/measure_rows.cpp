@@ -78,7 +78,7 @@ Measured silu_run(const std::string& name, int rows, int columns) {
     const std::vector<float> up = gate;
     const double seconds = seconds_in_place(gate, [&] {
         for (size_t at = 0; at < gate.size(); at += size_t(columns)) {
-            kernels.silu_multiply(gate.data() + at, up.data() + at, columns);
+            kernels.gate[int(Activation::Silu)](gate.data() + at, up.data() + at, columns);
         }
     });
     return in_passes(seconds, double(gate.size()) * 12, double(gate.size()) * 20);

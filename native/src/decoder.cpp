@@ -18,7 +18,19 @@ void require(bool condition, const std::string& message) {
 // Far above any model, and low enough that no product of two sizes leaves its type.
 constexpr int64_t kMostColumns = int64_t(1) << 20;
 constexpr int64_t kMostTokens = int64_t(1) << 22;
+constexpr int kMostExperts = 4096;
 constexpr size_t kMostKvBytes = size_t(1) << 46;
+
+void check_experts(const DecoderSpec& spec, const ExpertSpec& experts) {
+    if (experts.count == 0) return;
+    require(experts.count > 0 && experts.count <= kMostExperts, "there are too many experts or fewer than none");
+    require(experts.used >= 1 && experts.used <= experts.count, "a token uses no expert or more than there are");
+    require(experts.size > 0 && experts.size % 16 == 0 && experts.shared_size >= 0 && experts.shared_size % 16 == 0,
+            "the sizes of experts must be multiples of 16");
+    const int64_t widest = std::max({experts.size, experts.shared_size, spec.hidden_size});
+    require(widest <= kMostColumns && widest * experts.count < std::numeric_limits<int>::max(),
+            "the experts are larger than any model's");
+}
 
 void check_shape(const DecoderSpec& spec) {
     const auto positive_multiple = [](int value, int of, const char* name) {
@@ -38,9 +50,12 @@ void check_shape(const DecoderSpec& spec) {
     bounded(spec.feed_forward_size, kMostColumns, "feed_forward_size");
     bounded(int64_t(spec.num_heads) * spec.head_dim, kMostColumns, "the size of all heads");
     bounded(spec.vocab_size, kMostTokens, "vocab_size");
+    bounded(spec.learned_positions, kMostTokens, "the table of positions");
+    require(spec.learned_positions >= 0, "the table of positions has fewer than no rows");
     for (const LayerSpec& layer : spec.layers) {
         const RopeSpec& rope = layer.rope;
         require(layer.window >= 0, "a window is negative");
+        check_experts(spec, layer.experts);
         require(rope.dim >= 0 && rope.dim % 2 == 0 && rope.dim <= spec.head_dim &&
                     int(rope.inverse_frequencies.size()) == rope.dim / 2,
                 "rope dimensions do not match the head");
@@ -64,39 +79,6 @@ Decoder::Decoder(DecoderSpec spec, const Kernels& kernels, int threads)
 }
 
 Decoder::~Decoder() = default;
-
-void Decoder::register_names() {
-    const int hidden = spec_.hidden_size, feed = spec_.feed_forward_size;
-    matrix_slots_["embedding"] = {&weights_.embedding, spec_.vocab_size, hidden};
-    if (!spec_.tied_head) matrix_slots_["head"] = {&weights_.head, spec_.vocab_size, hidden};
-    vector_slots_["final_norm"] = {&weights_.final_norm, hidden, true};
-    for (size_t i = 0; i < weights_.layers.size(); ++i) {
-        LayerWeights& layer = weights_.layers[i];
-        const std::string at = "layers." + std::to_string(i) + ".";
-        matrix_slots_[at + "q"] = {&layer.q, spec_.query_size(), hidden};
-        matrix_slots_[at + "k"] = {&layer.k, spec_.kv_size(), hidden};
-        matrix_slots_[at + "v"] = {&layer.v, spec_.kv_size(), hidden};
-        matrix_slots_[at + "o"] = {&layer.o, hidden, spec_.query_size()};
-        matrix_slots_[at + "gate"] = {&layer.gate, feed, hidden};
-        matrix_slots_[at + "up"] = {&layer.up, feed, hidden};
-        matrix_slots_[at + "down"] = {&layer.down, hidden, feed};
-        vector_slots_[at + "attention_norm"] = {&layer.attention_norm, hidden, true};
-        vector_slots_[at + "feed_forward_norm"] = {&layer.feed_forward_norm, hidden, true};
-        if (spec_.post_norms) {
-            vector_slots_[at + "attention_post_norm"] = {&layer.attention_post_norm, hidden, true};
-            vector_slots_[at + "feed_forward_post_norm"] = {&layer.feed_forward_post_norm, hidden, true};
-        }
-        if (spec_.qk_norm) {
-            vector_slots_[at + "q_norm"] = {&layer.q_norm, spec_.head_dim, true};
-            vector_slots_[at + "k_norm"] = {&layer.k_norm, spec_.head_dim, true};
-        }
-        if (spec_.qkv_bias) {
-            vector_slots_[at + "q_bias"] = {&layer.q_bias, spec_.query_size(), false};
-            vector_slots_[at + "k_bias"] = {&layer.k_bias, spec_.kv_size(), false};
-            vector_slots_[at + "v_bias"] = {&layer.v_bias, spec_.kv_size(), false};
-        }
-    }
-}
 
 namespace {
 

@@ -2,7 +2,7 @@
 // complete before the next begins; within a phase, items write disjoint memory.
 //
 //   embed ─▶ per layer: [join + norm] ─▶ q,k,v ─▶ [bias, norm, rope, KV write] ─▶ attention ─▶ o
-//                       [join + norm] ─▶ gate·up ─▶ down
+//                       [join + norm] ─▶ gate·up ─▶ down, or a mixture of experts
 //   ─▶ for rows whose logits are wanted: [join + norm] ─▶ head ─▶ sampler
 //
 // "Join" adds the previous branch to the residual stream, so that norms see the sum.
@@ -14,23 +14,21 @@
 #include <stdexcept>
 
 #include "attention_plan.h"
+#include "feed_forward.h"
+#include "mixture.h"
+#include "products.h"
 #include "stoker/decoder.h"
 #include "workspace.h"
 
 namespace stoker {
 namespace {
 
-struct Product {
-    const PackedMatrix* matrix;
-    float* out;
-    size_t out_stride;
+// What attention or feed-forward gives, until it is added to the residual stream.
+struct Branch {
+    float* rows;
+    const float* bias;
+    const Norm* norm;
 };
-
-int chunk_size(int total, int threads, int items_per_thread, int least) {
-    return std::max(least, (total + threads * items_per_thread - 1) / (threads * items_per_thread));
-}
-
-int chunks(int total, int size) { return (total + size - 1) / size; }
 
 }  // namespace
 
@@ -39,7 +37,7 @@ public:
     StepRun(Decoder& decoder, const StepInput& input)
         : d_(decoder), spec_(decoder.spec_), k_(decoder.kernels_), w_(*decoder.workspace_),
           input_(input), rows_(int(input.tokens.size())),
-          attention_(spec_, input.runs, decoder.pool_.size()) {
+          attention_(spec_, input.runs, decoder.pool_.size()), products_(k_, decoder.pool_) {
         w_.reserve(rows_);
         w_.reserve_partials(attention_.partial_floats());
         for (const SequenceRun& run : input.runs) {
@@ -52,16 +50,18 @@ public:
         rotate_angles();
         for (size_t i = 0; i < spec_.layers.size(); ++i) {
             const LayerWeights& layer = d_.weights_.layers[i];
-            const float* joined_norm = i == 0 ? nullptr : d_.weights_.layers[i - 1].feed_forward_post_norm;
-            join_and_norm(i > 0, joined_norm, layer.attention_norm);
+            join_and_norm(layer.attention_norm);
             project_qkv(layer);
             prepare_heads(layer, int(i));
             attend(int(i));
-            each_row([&](int row, int) { quantize(w_.attended, row); });
+            each_row([&](int row, int) { products_.quantize(w_.attended, row); });
             multiply(w_.attended, {Product{&layer.o, w_.branch, size_t(spec_.hidden_size)}});
-            join_and_norm(true, layer.attention_post_norm, layer.feed_forward_norm);
-            feed_forward(layer);
-            multiply(w_.gated, {Product{&layer.down, w_.branch, size_t(spec_.hidden_size)}});
+            const Branch attended{w_.branch, layer.o_bias, &layer.attention_post_norm};
+            if (!spec_.parallel) pending_ = {attended};
+            join_and_norm(layer.feed_forward_norm);
+            const Branch fed = feed_forward(layer, spec_.layers[i].experts);
+            pending_ = {fed};
+            if (spec_.parallel) pending_.push_back(attended);
         }
     }
 
@@ -73,19 +73,14 @@ public:
         for (int first = 0; first < int(rows.size()); first += kMatmulRows) {
             const int count = std::min(kMatmulRows, int(rows.size()) - first);
             d_.pool_.run(count, [&](int item, int) { final_norm(rows[size_t(first + item)], item); });
-            multiply_rows(w_.normed, count, {Product{&d_.weights_.head, w_.logits, stride}});
-            if (spec_.final_softcap > 0.0f) {
-                d_.pool_.run(count, [&](int item, int) {
-                    k_.softcap(w_.logits + item * stride, spec_.final_softcap, int(stride));
-                });
-            }
+            products_.multiply(w_.normed, count, {Product{&d_.weights_.head, w_.logits, stride}});
+            shape_logits(count, stride);
             use(first, count, w_.logits, stride);
         }
     }
 
 private:
     float* hidden(int row) { return w_.hidden + size_t(row) * spec_.hidden_size; }
-    float* branch(int row) { return w_.branch + size_t(row) * spec_.hidden_size; }
     size_t qkv_stride() const { return size_t(spec_.query_size() + 2 * spec_.kv_size()); }
 
     // Runs work(row, thread) for every row of the step.
@@ -105,7 +100,15 @@ private:
             if (spec_.embedding_scale != 1.0f) {
                 k_.scale(hidden(row), spec_.embedding_scale, spec_.hidden_size);
             }
+            if (spec_.learned_positions) add_position(row);
         });
+    }
+
+    void add_position(int row) {
+        float* added = w_.branch + size_t(row) * spec_.hidden_size;
+        const PackedMatrix& table = d_.weights_.positions;
+        k_.unpack_row[int(table.codec)](table, position(row), added);
+        k_.add(hidden(row), added, spec_.hidden_size);
     }
 
     int position(int row) const {
@@ -132,65 +135,56 @@ private:
         });
     }
 
-    // Matrices that share an input may mix dense and quantised codecs, so both forms are kept.
-    void quantize(const Activations& in, int row) {
-        if (in.columns % kGroup == 0) k_.quantize_rows(in.from_row(row), 1, 0, in.columns / kGroup);
+    void normalise(const Norm& norm, const float* x, int n, float* y) {
+        if (spec_.layer_norm) {
+            k_.layer_norm(x, norm.weight, norm.bias, spec_.norm_eps, n, y);
+        } else {
+            k_.rms_norm(x, norm.weight, spec_.norm_eps, n, y);
+        }
     }
 
-    void norm_into(const Activations& out, int row, const float* x, const float* weight) {
-        k_.rms_norm(x, weight, spec_.norm_eps, spec_.hidden_size,
-                    out.values + size_t(row) * spec_.hidden_size);
+    void norm_into(const Activations& out, int slot, const float* x, const Norm& norm) {
+        float* y = out.values + size_t(slot) * spec_.hidden_size;
+        if (norm.weight) {
+            normalise(norm, x, spec_.hidden_size, y);
+        } else {
+            std::memcpy(y, x, size_t(spec_.hidden_size) * sizeof(float));
+        }
+        products_.quantize(out, slot);
     }
 
-    void join(int row, const float* post_norm) {
-        float* added = branch(row);
-        if (post_norm) k_.rms_norm(added, post_norm, spec_.norm_eps, spec_.hidden_size, added);
+    void join(const Branch& branch, int row) {
+        float* added = branch.rows + size_t(row) * spec_.hidden_size;
+        if (branch.bias) k_.add(added, branch.bias, spec_.hidden_size);
+        if (branch.norm->weight) normalise(*branch.norm, added, spec_.hidden_size, added);
+        if (spec_.residual_scale != 1.0f) k_.scale(added, spec_.residual_scale, spec_.hidden_size);
         k_.add(hidden(row), added, spec_.hidden_size);
     }
 
-    void join_and_norm(bool joins, const float* post_norm, const float* norm) {
+    void join_and_norm(const Norm& norm) {
         each_row([&](int row, int) {
-            if (joins) join(row, post_norm);
+            for (const Branch& branch : pending_) join(branch, row);
             norm_into(w_.normed, row, hidden(row), norm);
-            quantize(w_.normed, row);
         });
+        pending_.clear();
     }
 
     void final_norm(int row, int slot) {
-        join(row, d_.weights_.layers.back().feed_forward_post_norm);
+        for (const Branch& branch : pending_) join(branch, row);
         norm_into(w_.normed, slot, hidden(row), d_.weights_.final_norm);
-        quantize(w_.normed, slot);
     }
 
-    void multiply(const Activations& in, std::initializer_list<Product> products) {
-        multiply_rows(in, rows_, products);
-    }
-
-    // out = in x matrix for each product, all tiles of all of them in one phase.
-    void multiply_rows(const Activations& in, int rows, std::initializer_list<Product> products) {
-        int tiles = 0;
-        for (const Product& product : products) tiles += product.matrix->tiles();
-        const int size = chunk_size(tiles, d_.pool_.size(), 4, 1);
-        d_.pool_.run(chunks(tiles, size), [&](int item, int) {
-            int begin = item * size, end = std::min(tiles, begin + size);
-            for (const Product& product : products) {
-                const int here = product.matrix->tiles();
-                if (begin < here && end > 0) {
-                    product_tiles(product, in, rows, std::max(begin, 0), std::min(end, here));
-                }
-                begin -= here;
-                end -= here;
-            }
+    void shape_logits(int count, size_t stride) {
+        if (spec_.logit_scale == 1.0f && spec_.final_softcap == 0.0f) return;
+        d_.pool_.run(count, [&](int item, int) {
+            float* logits = w_.logits + size_t(item) * stride;
+            if (spec_.logit_scale != 1.0f) k_.scale(logits, spec_.logit_scale, int(stride));
+            if (spec_.final_softcap > 0.0f) k_.softcap(logits, spec_.final_softcap, int(stride));
         });
     }
 
-    void product_tiles(const Product& product, const Activations& in, int rows, int begin, int end) {
-        for (int row = 0; row < rows; row += kMatmulRows) {
-            k_.matmul[int(product.matrix->codec)](
-                *product.matrix, begin, end, in.from_row(row), std::min(kMatmulRows, rows - row),
-                product.out + size_t(row) * product.out_stride + size_t(begin) * kTileRows,
-                product.out_stride);
-        }
+    void multiply(const Activations& in, std::initializer_list<Product> products) {
+        products_.multiply(in, rows_, products);
     }
 
     void project_qkv(const LayerWeights& layer) {
@@ -212,6 +206,10 @@ private:
                 k_.add(k, layer.k_bias, spec_.kv_size());
                 k_.add(v, layer.v_bias, spec_.kv_size());
             }
+            if (spec_.qk_norm == QkNorm::Whole) {
+                normalise(layer.q_norm, q, spec_.query_size(), q);
+                normalise(layer.k_norm, k, spec_.kv_size(), k);
+            }
             for (int h = 0; h < spec_.num_heads; ++h) {
                 rotate(q + h * spec_.head_dim, layer.q_norm, rope, row);
             }
@@ -223,8 +221,8 @@ private:
         });
     }
 
-    void rotate(float* head, const float* norm, size_t rope, int row) {
-        if (norm) k_.rms_norm(head, norm, spec_.norm_eps, spec_.head_dim, head);
+    void rotate(float* head, const Norm& norm, size_t rope, int row) {
+        if (spec_.qk_norm == QkNorm::Head) normalise(norm, head, spec_.head_dim, head);
         const auto kernel = d_.ropes_[rope].pairs ? k_.rope_pairs : k_.rope_halves;
         kernel(head, angles(w_.cosine, rope, row), angles(w_.sine, rope, row), d_.ropes_[rope].dim);
     }
@@ -279,6 +277,8 @@ private:
         task.first_position = piece.first_position();
         task.window = spec_.layers[size_t(layer)].window;
         task.softcap = spec_.attention_softcap;
+        const float* sinks = d_.weights_.layers[size_t(layer)].sinks;
+        task.sinks = sinks ? sinks + head : nullptr;
         task.head_dim = spec_.head_dim;
         task.keys = key_value(layer, piece.kv_head);
         task.values = task.keys + size_t(spec_.head_dim) * kPage;
@@ -289,38 +289,20 @@ private:
         return task;
     }
 
-    // gate and up in strips of 32 outputs, so that a strip is activated and quantised while it is
-    // still in the first-level cache.
-    void feed_forward(const LayerWeights& layer) {
+    Branch feed_forward(const LayerWeights& layer, const ExpertSpec& experts) {
+        float* out = spec_.parallel ? w_.parallel_branch : w_.branch;
+        if (experts.count > 0) {
+            Mixture(spec_, k_, d_.pool_, w_, layer, experts).run(w_.normed, rows_, out);
+            return {out, nullptr, &layer.feed_forward_post_norm};
+        }
+        const FeedForward feed(spec_, k_, w_, layer.dense, 0);
         const int strips = chunks(spec_.feed_forward_size, kGroup);
         const int size = chunk_size(strips, d_.pool_.size(), 4, 1);
         d_.pool_.run(chunks(strips, size), [&](int item, int thread) {
-            for (int row = 0; row < rows_; row += kMatmulRows) {
-                const int end = std::min(strips, (item + 1) * size);
-                for (int strip = item * size; strip < end; ++strip) {
-                    feed_strip(layer, strip, row, std::min(kMatmulRows, rows_ - row), thread);
-                }
-            }
+            feed.strips(item * size, std::min(strips, (item + 1) * size), w_.normed, rows_, w_.gated, thread);
         });
-    }
-
-    void feed_strip(const LayerWeights& layer, int strip, int first_row, int rows, int thread) {
-        const int begin = strip * 2, end = std::min(begin + 2, layer.gate.tiles());
-        const int width = (end - begin) * kTileRows;
-        float* gate = w_.gate_scratch(thread);
-        float* up = gate + size_t(kMatmulRows) * kGroup;
-        const Activations in = w_.normed.from_row(first_row);
-        k_.matmul[int(layer.gate.codec)](layer.gate, begin, end, in, rows, gate, kGroup);
-        k_.matmul[int(layer.up.codec)](layer.up, begin, end, in, rows, up, kGroup);
-        const auto activate = spec_.gelu ? k_.gelu_multiply : k_.silu_multiply;
-        const Activations out = w_.gated.from_row(first_row);
-        for (int row = 0; row < rows; ++row) {
-            float* values = gate + size_t(row) * kGroup;
-            activate(values, up + size_t(row) * kGroup, width);
-            std::memcpy(out.values + size_t(row) * out.columns + strip * kGroup, values,
-                        size_t(width) * sizeof(float));
-        }
-        if (!layer.down.dense()) k_.quantize_rows(out, rows, strip, strip + 1);
+        multiply(w_.gated, {Product{&layer.dense.down, out, size_t(spec_.hidden_size)}});
+        return {out, layer.dense.down_bias, &layer.feed_forward_post_norm};
     }
 
     Decoder& d_;
@@ -331,6 +313,8 @@ private:
     int rows_;
     std::vector<const SequenceRun*> rows_of_run_;
     AttentionPlan attention_;
+    Products products_;
+    std::vector<Branch> pending_;  // not yet in the residual stream
 };
 
 void Decoder::step(const StepInput& input, StepOutput& output) {

@@ -27,10 +27,22 @@ struct RopeSpec {
     bool operator==(const RopeSpec&) const = default;
 };
 
-struct LayerSpec {
-    RopeSpec rope;
-    int window = 0;  // 0: unlimited
+struct ExpertSpec {
+    int count = 0;  // 0: a dense feed-forward
+    int used = 0;
+    int size = 0;
+    bool normalised = false;
+    bool router_bias = false;
+    int shared_size = 0;  // 0: no shared expert
 };
+
+struct LayerSpec {
+    RopeSpec rope;   // dim 0: none
+    int window = 0;  // 0: unlimited
+    ExpertSpec experts;
+};
+
+enum class QkNorm { None, Head, Whole };
 
 struct DecoderSpec {
     int vocab_size = 0;
@@ -40,15 +52,26 @@ struct DecoderSpec {
     int num_kv_heads = 0;
     int head_dim = 0;
     std::vector<LayerSpec> layers;
+    int learned_positions = 0;  // rows of their table; 0: none
+    bool layer_norm = false;    // instead of RMS
     float norm_eps = 0.0f;
     float norm_offset = 0.0f;
+    bool norm_bias = false;
+    bool pre_norms = true;
+    bool post_norms = false;
+    bool parallel = false;
     float attention_scale = 0.0f;
     bool qkv_bias = false;
-    bool qk_norm = false;
-    bool post_norms = false;
-    bool gelu = false;
-    float embedding_scale = 1.0f;
+    bool output_bias = false;
+    QkNorm qk_norm = QkNorm::None;
+    bool attention_sinks = false;
     float attention_softcap = 0.0f;
+    Activation activation = Activation::Silu;
+    bool gated = true;
+    bool feed_forward_bias = false;
+    float embedding_scale = 1.0f;
+    float residual_scale = 1.0f;
+    float logit_scale = 1.0f;
     float final_softcap = 0.0f;
     bool tied_head = false;
 
@@ -85,23 +108,37 @@ struct StepOutput {
     std::vector<float> top_logprobs;
 };
 
+struct Norm {
+    const float* weight = nullptr;  // null: no norm
+    const float* bias = nullptr;    // null: none
+};
+
+// One feed-forward, or those of all experts: `gate` of the second follows that of the first.
+struct FeedForwardWeights {
+    PackedMatrix gate, up, down;
+    const float* gate_bias = nullptr;
+    const float* up_bias = nullptr;
+    const float* down_bias = nullptr;
+};
+
 struct LayerWeights {
-    PackedMatrix q, k, v, o, gate, up, down;
-    const float* attention_norm = nullptr;
-    const float* feed_forward_norm = nullptr;
-    const float* attention_post_norm = nullptr;
-    const float* feed_forward_post_norm = nullptr;
-    const float* q_norm = nullptr;
-    const float* k_norm = nullptr;
+    PackedMatrix q, k, v, o, router;
+    FeedForwardWeights dense, experts, shared;
+    Norm attention_norm, feed_forward_norm, attention_post_norm, feed_forward_post_norm, q_norm, k_norm;
     const float* q_bias = nullptr;
     const float* k_bias = nullptr;
     const float* v_bias = nullptr;
+    const float* o_bias = nullptr;
+    const float* sinks = nullptr;
+    const float* router_bias = nullptr;
+    const float* shared_router = nullptr;
 };
 
 struct DecoderWeights {
     PackedMatrix embedding;
+    PackedMatrix positions;
     PackedMatrix head;  // the embedding again when tied
-    const float* final_norm = nullptr;
+    Norm final_norm;
     std::vector<LayerWeights> layers;
 };
 
@@ -142,6 +179,12 @@ private:
     friend class StepRun;
 
     void register_names();
+    void name_matrix(const std::string& name, PackedMatrix& matrix, int rows, int columns);
+    void name_vector(const std::string& name, const float*& vector, int size);
+    void name_norm(const std::string& name, Norm& norm, int size);
+    void name_attention(const std::string& at, LayerWeights& layer);
+    void name_feed_forward(const std::string& at, FeedForwardWeights& weights, int count, int size);
+    void name_layer(const std::string& at, const LayerSpec& spec, LayerWeights& layer);
 
     DecoderSpec spec_;
     const Kernels& kernels_;

@@ -52,6 +52,7 @@ struct AttentionTask {
     float* output;               // [num_positions][heads_per_position][head_dim]
     size_t output_stride;        // floats between positions in `output`
     float* scratch;              // attention_scratch_floats() floats, 64-byte aligned
+    const float* sinks;          // of the task's heads: scores without a value; null: none
     float* partials;             // for tasks in pieces: attention_partial_floats() for each chunk
 };
 
@@ -68,6 +69,10 @@ STOKER_INLINE constexpr size_t attention_scratch_floats(int head_dim) {
     return size_t(kMaxQueries) * (kAttentionChunk + size_t(head_dim)) +
            2 * attention_partial_floats(kMaxQueries, head_dim);
 }
+
+// What a feed-forward's gate goes through; see stoker.model.spec.
+enum class Activation : int32_t { Silu, GeluTanh, Gelu, ClampedSwiglu };
+inline constexpr int kActivations = 4;
 
 struct Kernels {
     const char* name;
@@ -87,13 +92,15 @@ struct Kernels {
 
     // y = x / sqrt(mean(x^2) + eps) * weight. y may be x. n is a multiple of 16.
     void (*rms_norm)(const float* x, const float* weight, float eps, int n, float* y);
+    // y = (x - mean) / sqrt(variance + eps) * weight + bias. y may be x; bias may be null.
+    void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int n,
+                       float* y);
     // x += y
     void (*add)(float* x, const float* y, int n);
     // x *= scale
     void (*scale)(float* x, float scale, int n);
     // gate[i] = activation(gate[i]) * up[i]
-    void (*silu_multiply)(float* gate, const float* up, int n);
-    void (*gelu_multiply)(float* gate, const float* up, int n);
+    void (*gate[kActivations])(float* gate, const float* up, int n);
     // x = cap * tanh(x / cap)
     void (*softcap)(float* x, float cap, int n);
     // Rotates pairs of one head in place; cosine and sine hold dim / 2 values.

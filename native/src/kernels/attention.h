@@ -71,10 +71,20 @@ inline void join(const ChunkResult& running, const ChunkResult& chunk, int q, in
     running.maximum[q] = now;
 }
 
+// What a query's weighted values are multiplied by: one over the sum of all weights, that of the
+// head's sink included.
+inline float share(const AttentionTask& task, const ChunkResult& result, int q) {
+    if (!task.sinks) return 1.0f / result.total[q];
+    const float sink = task.sinks[q % task.heads_per_position], most = result.maximum[q];
+    const float shift = sink > most ? sink : most;
+    const float keep = exp_scalar(most - shift);
+    return keep / (result.total[q] * keep + exp_scalar(sink - shift));
+}
+
 inline void write_output(const AttentionTask& task, const ChunkResult& result) {
     const int queries = task.num_positions * task.heads_per_position;
     for (int q = 0; q < queries; ++q) {
-        const F inverse = splat(1.0f / result.total[q]);
+        const F inverse = splat(share(task, result, q));
         float* out = task.output + size_t(q / task.heads_per_position) * task.output_stride +
                      size_t(q % task.heads_per_position) * size_t(task.head_dim);
         for (int d = 0; d < task.head_dim; d += 16) {

@@ -47,6 +47,24 @@ inline void rms_norm(const float* x, const float* weight, float eps, int n, floa
     for (int i = 0; i < n; i += 16) store(y + i, load(x + i) * factor * load(weight + i));
 }
 
+inline void layer_norm(const float* x, const float* weight, const float* bias, float eps, int n,
+                       float* y) {
+    F total = zero();
+    for (int i = 0; i < n; i += 16) total = total + load(x + i);
+    const F mean = splat(reduce_add(total) / float(n));
+    F squares = zero();
+    for (int i = 0; i < n; i += 16) {
+        const F v = load(x + i) - mean;
+        squares = fma(v, v, squares);
+    }
+    const float variance = reduce_add(squares) / float(n);
+    const F factor = splat(1.0f) / splat(std::sqrt(variance + eps));
+    for (int i = 0; i < n; i += 16) {
+        const F scaled = (load(x + i) - mean) * factor * load(weight + i);
+        store(y + i, bias ? scaled + load(bias + i) : scaled);
+    }
+}
+
 inline void add(float* x, const float* y, int n) {
     for (int i = 0; i < n; i += 16) store(x + i, load(x + i) + load(y + i));
 }
@@ -63,11 +81,29 @@ inline void silu_multiply(float* gate, const float* up, int n) {
 }
 
 // The tanh approximation of GELU (Hendrycks and Gimpel 2016).
-inline void gelu_multiply(float* gate, const float* up, int n) {
+inline void gelu_tanh_multiply(float* gate, const float* up, int n) {
     for (int i = 0; i < n; i += 16) {
         const F g = load(gate + i);
         const F inner = splat(0.7978845608f) * fma(splat(0.044715f) * g * g, g, g);
         store(gate + i, splat(0.5f) * g * (splat(1.0f) + tanh(inner)) * load(up + i));
+    }
+}
+
+inline void gelu_multiply(float* gate, const float* up, int n) {
+    for (int i = 0; i < n; i += 16) {
+        const F g = load(gate + i);
+        const F half = splat(0.5f) * g;
+        store(gate + i, fma(half, erf(g * splat(0.70710678119f)), half) * load(up + i));
+    }
+}
+
+// gpt-oss: both factors are clamped to 7, the sigmoid is steeper, the second factor is one more.
+inline void clamped_swiglu_multiply(float* gate, const float* up, int n) {
+    const F limit = splat(7.0f), least = splat(-7.0f);
+    for (int i = 0; i < n; i += 16) {
+        const F g = min(load(gate + i), limit);
+        const F u = max(min(load(up + i), limit), least) + splat(1.0f);
+        store(gate + i, g * sigmoid(splat(1.702f) * g) * u);
     }
 }
 

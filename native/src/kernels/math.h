@@ -29,6 +29,19 @@ inline float exp_scalar(float x) {
 
 inline F sigmoid(F x) { return splat(1.0f) / (splat(1.0f) + exp(zero() - x)); }
 
+// The error function to 3e-7 absolute: Abramowitz and Stegun 7.1.26.
+inline F erf(F x) {
+    const F size = max(x, zero() - x);
+    const F t = splat(1.0f) / fma(splat(0.3275911f), size, splat(1.0f));
+    F p = splat(1.061405429f);
+    p = fma(p, t, splat(-1.453152027f));
+    p = fma(p, t, splat(1.421413741f));
+    p = fma(p, t, splat(-0.284496736f));
+    p = fma(p, t, splat(0.254829592f));
+    const F tail = p * t * exp(zero() - size * size);
+    return select_less(x, zero(), tail - splat(1.0f), splat(1.0f) - tail);
+}
+
 // 2 * sigmoid(2x) - 1
 inline F tanh(F x) { return fma(splat(2.0f), sigmoid(x + x), splat(-1.0f)); }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from stoker.errors import ConfigError
-from stoker.model.families.family import GGUF_NAMES, canonical_names
+from stoker.model.families.family import GGUF_NAMES
+from stoker.model.families.naming import locate
 from stoker.model.gguf_entries import architecture, rope_factors, shape_entries
 from stoker.model.gguf_layout import ROPE_FREQUENCIES, GgufLayout
 from stoker.model.gguf_tokenizer import tokenizer_entries
@@ -15,6 +16,7 @@ from stoker.model.weights.gguf import GgufFile
 from stoker.model.weights.gguf_writer import Progress, write_gguf
 from stoker.model.weights.interface import TensorType
 from stoker.model.weights.quantized import FORMATS, QuantizedWeights
+from stoker.model.weights.stored import StoredWeights
 
 FILE_TYPES = {
     TensorType.F32: 0,
@@ -59,14 +61,14 @@ def convert(source: Path, target: Path, format_name: str, progress: Progress) ->
 def _from_gguf(
     model: Model, target: Path, kind: TensorType, written: list[bytes], progress: Progress
 ) -> bool:
-    """Metadata is copied as bytes, so that it keeps types we would not tell apart."""
-    names = canonical_names(model.spec, GGUF_NAMES)
+    """Metadata is copied as bytes, so that it keeps types we would not tell apart; tensors keep
+    the names and the order of rows they have."""
     with GgufFile.open(model.path) as file:
         entries = [file.record(key) for key in file.metadata if key not in _REPLACED]
-        name = f"{ROPE_FREQUENCIES}.weight"
-        factors = file.floats(name) if name in file.tensors else []
-        layout = GgufLayout(model.weights, model.spec, pairs=False, factors=factors)
-        return _write(layout, target, kind, entries + written, names, progress)
+        weights = QuantizedWeights(StoredWeights(file), kind)
+        names = {name: name for name in weights.names()}
+        write_gguf(target, entries + written, weights, names, progress)
+    return weights.shrinks
 
 
 def _from_folder(
@@ -79,20 +81,10 @@ def _from_folder(
         pairs=architecture(model) == "llama",
         factors=rope_factors(model),
     )
-    names = canonical_names(model.spec, GGUF_NAMES)
-    return _write(layout, target, kind, entries + written, names, progress)
-
-
-def _write(
-    layout: GgufLayout,
-    target: Path,
-    kind: TensorType,
-    entries: list[bytes],
-    names: dict[str, str],
-    progress: Progress,
-) -> bool:
+    sources = locate(model.spec, GGUF_NAMES, ())
+    names = {name: pieces[0].stored for name, pieces in sources.items()}
     if ROPE_FREQUENCIES in layout.names():
-        names = names | {ROPE_FREQUENCIES: f"{ROPE_FREQUENCIES}.weight"}
+        names[ROPE_FREQUENCIES] = f"{ROPE_FREQUENCIES}.weight"
     weights = QuantizedWeights(layout, kind)
-    write_gguf(target, entries, weights, names, progress)
+    write_gguf(target, entries + written, weights, names, progress)
     return weights.shrinks

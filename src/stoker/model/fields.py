@@ -72,6 +72,13 @@ class Fields:
             raise self.fail(key, "holds something other than positive numbers")
         return [float(item) for item in value]
 
+    def indices(self, key: str) -> list[int]:
+        """A list of integers from zero on; empty when absent."""
+        value = self._get(key, [])
+        if not isinstance(value, list) or not all(type(i) is int and i >= 0 for i in value):
+            raise self.fail(key, "is not a list of indices")
+        return value
+
     def texts(self, key: str, default: list[str]) -> list[str]:
         value = self._get(key, default)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

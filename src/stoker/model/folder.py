@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from stoker.errors import ModelFileError
-from stoker.model.families.family import canonical_names
+from stoker.model.families.family import Family
+from stoker.model.families.naming import locate
 from stoker.model.fields import Fields
 from stoker.model.load import Model
 from stoker.model.multimodal import OTHER_PARTS, stored_names, text_config
 from stoker.model.pickled import SAFE_FORMATS, refuse_pickled
 from stoker.model.registry import find_family
+from stoker.model.tensors import tensor_shapes
 from stoker.model.weights.interface import TensorInfo
+from stoker.model.weights.pieces import PiecedWeights
 from stoker.model.weights.safetensors import SafetensorsFile
 from stoker.model.weights.shapes import check_shapes
 
@@ -32,21 +35,23 @@ _IGNORED = ("rotary_emb.inv_freq", "lm_head.weight")
 copy of a tied head."""
 
 
-class FolderWeights:
-    """Tensors of all shards under their canonical names."""
+class FolderTensors:
+    """Tensors of all shards under the names a folder of the text model alone would have."""
 
-    def __init__(self, files: list[SafetensorsFile], names: dict[str, str]) -> None:
+    def __init__(self, path: Path, files: list[SafetensorsFile]) -> None:
+        """Raises ModelFileError for a name in two shards."""
         self._files = files
-        self._home = {name: file for file in files for name in file.tensors}
-        self._names = names
+        self._home: dict[str, SafetensorsFile] = {}
+        for file in files:
+            repeated = self._home.keys() & file.tensors.keys()
+            if repeated:
+                raise ModelFileError(file.path, f"tensor '{min(repeated)}' is in two shards")
+            self._home |= dict.fromkeys(file.tensors, file)
+        self._names = stored_names(path, self._home)
 
-    def names(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def info(self, name: str) -> TensorInfo:
-        stored = self._names[name]
-        found = self._home[stored].tensors[stored]
-        return TensorInfo(name, found.type, found.shape)
+    @property
+    def tensors(self) -> dict[str, TensorInfo]:
+        return {plain: self._home[name].tensors[name] for plain, name in self._names.items()}
 
     def read(self, name: str) -> memoryview:
         stored = self._names[name]
@@ -62,37 +67,28 @@ def open_folder(path: Path) -> Model:
     config = Fields(path / "config.json", read_json(path / "config.json"))
     family = find_family(config.text("model_type"))
     spec = family.from_config(text_config(config))
-    wanted = canonical_names(spec, family.hugging_face_names)
     with contextlib.ExitStack() as opened:
-        files = _open_shards(path, opened)
-        tensors = _stored(files)
-        stored = stored_names(path, tensors)
-        names = {canonical: stored.get(name, name) for canonical, name in wanted.items()}
+        files = FolderTensors(path, _open_shards(path, family, opened))
+        tensors = files.tensors
+        sources = locate(spec, family.hugging_face_names, tensors)
         ignored = [name for name in tensors if name.endswith(_IGNORED)]
-        check_shapes(path, spec, names, tensors, ignore=ignored)
-        model = Model(path, spec, FolderWeights(files, names), _metadata(path))
+        check_shapes(path, spec, sources, tensors, ignore=ignored)
+        weights = PiecedWeights(files, sources, tensor_shapes(spec))
+        model = Model(path, spec, weights, _metadata(path))
         opened.pop_all()
     return model
 
 
-def _open_shards(path: Path, opened: contextlib.ExitStack) -> list[SafetensorsFile]:
+def _open_shards(path: Path, family: Family, opened: contextlib.ExitStack) -> list[SafetensorsFile]:
+    def ignored(name: str) -> bool:
+        return name.startswith(OTHER_PARTS) or name.endswith(family.ignored)
+
     files = []
     for shard in _shards(path):
-        file = SafetensorsFile.open(shard, ignore=OTHER_PARTS)
+        file = SafetensorsFile.open(shard, ignored)
         opened.callback(file.close)
         files.append(file)
     return files
-
-
-def _stored(files: list[SafetensorsFile]) -> dict[str, TensorInfo]:
-    """Every tensor under the name it has in its shard. Raises ModelFileError for one in two."""
-    found: dict[str, TensorInfo] = {}
-    for file in files:
-        repeated = found.keys() & file.tensors.keys()
-        if repeated:
-            raise ModelFileError(file.path, f"tensor '{min(repeated)}' is in two shards")
-        found |= file.tensors
-    return found
 
 
 def _shards(path: Path) -> list[Path]:

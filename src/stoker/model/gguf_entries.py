@@ -8,15 +8,24 @@ from stoker.model.families.gemma import PATTERN, every
 from stoker.model.fields import Fields
 from stoker.model.load import Model
 from stoker.model.multimodal import text_config
+from stoker.model.registry import find_family
+from stoker.model.spec import DecoderSpec, RopeSpec
 from stoker.model.weights import gguf_writer as gguf
 
-ARCHITECTURES = {"mistral": "llama", "gemma3_text": "gemma3"}
-"""Families whose files go under another name; the others go under their own."""
+WRITTEN = ("llama", "qwen2", "qwen3", "gemma3")
+"""Architectures whose files this module knows how to write."""
 
 
 def architecture(model: Model) -> str:
+    """GGUF's name for a folder's model. Raises UnsupportedModel if we do not write such files."""
     kind = str(model.metadata["config.json"]["model_type"])
-    return ARCHITECTURES.get(kind, kind)
+    name = find_family(kind).gguf_name
+    if name not in WRITTEN or any(layer.experts for layer in model.spec.layers):
+        raise UnsupportedModel(
+            f"a folder of architecture '{kind}' cannot be written as GGUF",
+            hint="Serve it with --quantize instead, or convert a GGUF file of it.",
+        )
+    return name
 
 
 def shape_entries(model: Model) -> list[bytes]:
@@ -36,7 +45,7 @@ def shape_entries(model: Model) -> list[bytes]:
         "attention.head_count_kv": spec.num_kv_heads,
         "attention.key_length": spec.head_dim,
         "attention.value_length": spec.head_dim,
-        "rope.dimension_count": spec.layers[0].rope.dim,
+        "rope.dimension_count": _first_rope(spec).dim,
         "vocab_size": spec.vocab_size,
     }
     windows = {layer.window for layer in spec.layers if layer.window is not None}
@@ -51,6 +60,13 @@ def shape_entries(model: Model) -> list[bytes]:
     ]
 
 
+def _first_rope(spec: DecoderSpec) -> RopeSpec:
+    found = spec.layers[0].rope
+    if found is None:
+        raise UnsupportedModel("its layers have no rope")
+    return found
+
+
 def _config(model: Model) -> Fields:
     return text_config(Fields(model.path / "config.json", model.metadata["config.json"]))
 
@@ -61,7 +77,7 @@ def rope_factors(model: Model) -> list[float]:
     scaling = _scaling(config)
     if scaling is None or _kind(scaling) != "llama3":
         return []
-    scaled = model.spec.layers[0].rope.inverse_frequencies
+    scaled = _first_rope(model.spec).inverse_frequencies
     plain = rope.frequencies(rope.config_base(config, 10_000.0), 2 * len(scaled))
     return [before / after for before, after in zip(plain, scaled, strict=True)]
 

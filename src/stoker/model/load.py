@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stoker.errors import ConfigError, ModelFileError
-from stoker.model.families.family import GgufModel, canonical_names
+from stoker.model.families.family import GgufModel
+from stoker.model.families.naming import locate
 from stoker.model.fields import Fields
 from stoker.model.pickled import refuse_pickled
 from stoker.model.registry import find_family
 from stoker.model.spec import DecoderSpec
+from stoker.model.tensors import tensor_shapes
 from stoker.model.weights.gguf import GgufFile
-from stoker.model.weights.interface import TensorInfo, Weights
+from stoker.model.weights.interface import Weights
+from stoker.model.weights.pieces import PiecedWeights
 from stoker.model.weights.quantized import FORMATS, QuantizedWeights
 from stoker.model.weights.shapes import check_shapes
-from stoker.model.weights.stored import StoredTensors
 
 ROPE_FACTORS = "rope_freqs.weight"
+ROPE_TENSORS = (ROPE_FACTORS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +65,6 @@ class Model:
         self.weights.close()
 
 
-class GgufWeights:
-    """A GGUF file's tensors under their canonical names."""
-
-    def __init__(self, file: StoredTensors, names: dict[str, str]) -> None:
-        self._file = file
-        self._names = names
-
-    def names(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def info(self, name: str) -> TensorInfo:
-        found = self._file.tensors[self._names[name]]
-        return TensorInfo(name, found.type, found.shape)
-
-    def read(self, name: str) -> memoryview:
-        return self._file.read(self._names[name])
-
-    def close(self) -> None:
-        self._file.close()
-
-
 def open_model(path: Path) -> Model:
     """Raises ModelFileError or UnsupportedModel; nothing stays open then."""
     if path.is_dir():
@@ -110,12 +92,13 @@ def _open_gguf(path: Path) -> Model:
             rope_factors=_rope_factors(file),
         )
         spec = family.from_gguf(found)
-        names = canonical_names(spec, family.gguf_names)
-        check_shapes(path, spec, names, file.tensors, ignore=(ROPE_FACTORS,))
+        sources = locate(spec, family.gguf_names, file.tensors)
+        check_shapes(path, spec, sources, file.tensors, ignore=ROPE_TENSORS)
     except BaseException:
         file.close()
         raise
-    return Model(path, spec, GgufWeights(file.without_metadata(), names), file.metadata)
+    weights = PiecedWeights(file.without_metadata(), sources, tensor_shapes(spec))
+    return Model(path, spec, weights, file.metadata)
 
 
 def _vocab_size(path: Path, file: GgufFile) -> int:

@@ -1,25 +1,7 @@
 """A decoder-only model as data. Executors read this; they hold no code per architecture.
 
 A family (model/families/) maps a file's own metadata onto these records and the file's tensor
-names onto the canonical names below. All shapes are (rows, columns) with the reduction along
-columns, so `y = x @ W.T`.
-
-Canonical tensor names, with shapes in terms of the spec:
-
-    embedding                        (vocab_size, hidden_size)
-    head                             (vocab_size, hidden_size)     absent when tied_head
-    final_norm                       (hidden_size,)
-    layers.{i}.attention_norm        (hidden_size,)
-    layers.{i}.q                     (num_heads * head_dim, hidden_size)
-    layers.{i}.k  layers.{i}.v       (num_kv_heads * head_dim, hidden_size)
-    layers.{i}.o                     (hidden_size, num_heads * head_dim)
-    layers.{i}.q_bias k_bias v_bias  (rows of q, k, v)             when qkv_bias
-    layers.{i}.q_norm  k_norm        (head_dim,)                   when qk_norm
-    layers.{i}.attention_post_norm   (hidden_size,)                when post_norms
-    layers.{i}.feed_forward_norm     (hidden_size,)
-    layers.{i}.gate  layers.{i}.up   (feed_forward_size, hidden_size)
-    layers.{i}.down                  (hidden_size, feed_forward_size)
-    layers.{i}.feed_forward_post_norm (hidden_size,)               when post_norms
+names onto the canonical ones of model/tensors.py, which lists every tensor with its shape.
 """
 
 from __future__ import annotations
@@ -39,8 +21,31 @@ class RopeStyle(enum.Enum):
 
 
 class Activation(enum.Enum):
+    """What a feed-forward layer's gate goes through; without a gate, its one product."""
+
     SILU = "silu"
     GELU_TANH = "gelu_tanh"
+    """The tanh approximation (Hendrycks and Gimpel 2016)."""
+    GELU = "gelu"
+    """The exact one, by the error function."""
+    CLAMPED_SWIGLU = "clamped_swiglu"
+    """gpt-oss: sigmoid gain 1.702, both factors clamped to 7, the second plus one."""
+
+
+class NormKind(enum.Enum):
+    RMS = "rms"
+    """Zhang and Sennrich 2019."""
+    LAYER = "layer"
+    """Ba et al. 2016: the mean is taken off first."""
+
+
+class QkNorm(enum.Enum):
+    """RMS norm of q and k before rope: over what."""
+
+    HEAD = "head"
+    """Each head, with one weight for all."""
+    WHOLE = "whole"
+    """All heads together."""
 
 
 class RopeSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,10 +59,28 @@ class RopeSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Multiplies cos and sin (YaRN)."""
 
 
+class ExpertSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A mixture of experts: each token goes through the `used` it scores highest."""
+
+    count: int
+    used: int
+    size: int
+    """What feed_forward_size is to a dense layer, for each expert."""
+    normalised: bool
+    """The weights of the chosen experts sum to one: a softmax over their scores alone. Otherwise
+    they are what a softmax over all scores gives."""
+    router_bias: bool = False
+    shared_size: int = 0
+    """Of one more expert that every token goes through, weighted by a sigmoid; 0: none."""
+
+
 class LayerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    rope: RopeSpec
+    rope: RopeSpec | None
+    """None: positions are learned (or there are none)."""
     window: int | None = None
     """A query at position p sees keys in (p - window, p]; None sees all."""
+    experts: ExpertSpec | None = None
+    """None: one dense feed-forward."""
 
 
 class DecoderSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,24 +88,40 @@ class DecoderSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     vocab_size: int
     hidden_size: int
     feed_forward_size: int
+    """Of dense layers."""
     num_heads: int
     num_kv_heads: int
     head_dim: int
     layers: tuple[LayerSpec, ...]
     max_context: int
+    norm: NormKind = NormKind.RMS
     norm_eps: float
     norm_offset: float = 0.0
     """Added to every norm weight: 1 for Gemma safetensors; GGUF files have it baked in."""
+    norm_bias: bool = False
+    pre_norms: bool = True
+    """Norms of the inputs of attention and feed-forward."""
+    post_norms: bool = False
+    """Norms of the outputs of attention and feed-forward, before the residual (Gemma, OLMo 2)."""
+    parallel: bool = False
+    """Attention and feed-forward read the same residual stream; both are added (GPT-J)."""
     attention_scale: float
     """Multiplies q·k; usually head_dim ** -0.5."""
     qkv_bias: bool = False
-    qk_norm: bool = False
-    """RMS norm over each head of q and k, before rope."""
-    post_norms: bool = False
-    """RMS norms on the outputs of attention and feed-forward, before the residual (Gemma)."""
-    activation: Activation = Activation.SILU
-    embedding_scale: float = 1.0
+    output_bias: bool = False
+    qk_norm: QkNorm | None = None
+    attention_sinks: bool = False
+    """Each head has one more score, a weight of its own, that takes part in the softmax alone."""
     attention_softcap: float | None = None
+    activation: Activation = Activation.SILU
+    gated: bool = True
+    feed_forward_bias: bool = False
+    learned_positions: bool = False
+    """A vector for each position below max_context is added to the embedding."""
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    """Multiplies what attention and feed-forward add to the residual stream (Granite)."""
+    logit_scale: float = 1.0
     final_softcap: float | None = None
     tied_head: bool = False
 

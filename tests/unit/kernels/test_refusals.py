@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from stoker.kernels import _native
+from stoker.model.spec import DecoderSpec
 
 
 def layer(frequency: float = 1.0, **changes: Any) -> dict[str, Any]:
@@ -18,18 +20,16 @@ def layer(frequency: float = 1.0, **changes: Any) -> dict[str, Any]:
         "inverse_frequencies": [frequency],
         "attention_factor": 1.0,
     }
-    return {"rope": rope, "window": None, **changes}
+    return {"rope": rope, "window": None, "experts": None, **changes}
 
 
 def shape(**changes: Any) -> dict[str, Any]:
-    sound = {
-        "vocab_size": 8, "hidden_size": 16, "feed_forward_size": 16, "num_heads": 2,
-        "num_kv_heads": 1, "head_dim": 16, "layers": [layer()], "norm_eps": 1e-5,
-        "norm_offset": 0.0, "attention_scale": 1.0, "qkv_bias": False, "qk_norm": False,
-        "post_norms": False, "activation": "silu", "embedding_scale": 1.0,
-        "attention_softcap": None, "final_softcap": None, "tied_head": True,
-    }  # fmt: skip
-    return sound | changes
+    sound = DecoderSpec(
+        family="test", vocab_size=8, hidden_size=16, feed_forward_size=16, num_heads=2,
+        num_kv_heads=1, head_dim=16, layers=(), max_context=64, norm_eps=1e-5,
+        attention_scale=1.0, tied_head=True,
+    )  # fmt: skip
+    return msgspec.to_builtins(sound) | {"layers": [layer()]} | changes
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,13 @@ def attention(
     scale: float,
     window: int | None = None,
     cap: float | None = None,
+    sinks: Floats | None = None,
 ) -> Floats:
     """Queries [n, heads, dim] at first_position.. over keys, values [context, kv_heads, dim].
 
     A query at position p sees keys at (p - window, p], or [0, p] without a window. Query heads
-    share key-value heads in consecutive groups (Ainslie et al. 2023). Returns [n, heads, dim].
+    share key-value heads in consecutive groups (Ainslie et al. 2023). `sinks` is a score for each
+    head that takes its share of the softmax and adds no value. Returns [n, heads, dim].
     """
     hidden = ~visible(first_position, len(queries), len(keys), window)
     group = queries.shape[1] // keys.shape[1]
@@ -31,7 +33,10 @@ def attention(
         if cap is not None:
             scores = softcap(scores, cap)
         scores[hidden] = -np.inf
-        out[:, head] = softmax(scores) @ values[:, head // group]
+        if sinks is not None:
+            sink = np.full((len(scores), 1), sinks[head], dtype=np.float32)
+            scores = np.concatenate([scores, sink], axis=1)
+        out[:, head] = softmax(scores)[:, : len(keys)] @ values[:, head // group]
     return out
 
 

@@ -1,4 +1,4 @@
-"""RMS norm, the twin of the kernel of that name."""
+"""RMS and layer norm, the twins of the kernels of those names."""
 
 from __future__ import annotations
 
@@ -17,3 +17,12 @@ def rms_norm(x: Floats, weight: Floats, eps: float, offset: float = 0.0) -> Floa
     mean = np.mean(wide * wide, axis=-1, keepdims=True)
     factor: Floats = (1.0 / np.sqrt(mean + eps)).astype(np.float32)
     return x * factor * (weight + np.float32(offset))
+
+
+def layer_norm(x: Floats, weight: Floats, bias: Floats, eps: float) -> Floats:
+    """(x - mean) / sqrt(variance + eps) * weight + bias along the last axis (Ba et al. 2016)."""
+    wide = x.astype(np.float64)
+    centred = wide - wide.mean(axis=-1, keepdims=True)
+    variance = np.mean(centred * centred, axis=-1, keepdims=True)
+    found: Floats = (centred / np.sqrt(variance + eps) * weight + bias).astype(np.float32)
+    return found

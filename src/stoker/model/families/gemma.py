@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from stoker.model.families import rope
 from stoker.model.families.family import GGUF_NAMES, HUGGING_FACE_NAMES, Family, GgufModel
+from stoker.model.families.naming import whole
 from stoker.model.fields import Fields
-from stoker.model.spec import Activation, DecoderSpec, LayerSpec, RopeSpec, RopeStyle
+from stoker.model.spec import Activation, DecoderSpec, LayerSpec, QkNorm, RopeSpec, RopeStyle
 
 LOCAL_BASE = 10_000.0
 MAX_LAYERS = 1024
@@ -13,11 +14,11 @@ MAX_CONTEXT = 131_072
 PATTERN = 6
 """Every sixth layer sees everything; the others see a window and use the local rope base."""
 
-_NAMES = HUGGING_FACE_NAMES | {
-    "attention_post_norm": "model.layers.{i}.post_attention_layernorm.weight",
-    "feed_forward_norm": "model.layers.{i}.pre_feedforward_layernorm.weight",
-    "feed_forward_post_norm": "model.layers.{i}.post_feedforward_layernorm.weight",
-}
+GEMMA_NAMES = HUGGING_FACE_NAMES | whole(
+    attention_post_norm="model.layers.{i}.post_attention_layernorm.weight",
+    feed_forward_norm="model.layers.{i}.pre_feedforward_layernorm.weight",
+    feed_forward_post_norm="model.layers.{i}.post_feedforward_layernorm.weight",
+)
 
 
 BIG_LAYERS = 62
@@ -64,7 +65,7 @@ def _from_gguf(model: GgufModel) -> DecoderSpec:
         norm_eps=fields.number("attention.layer_norm_rms_epsilon"),
         # Files do not state the scale.
         attention_scale=(hidden / heads if count == BIG_LAYERS else dim) ** -0.5,
-        qk_norm=True,
+        qk_norm=QkNorm.HEAD,
         post_norms=True,
         activation=Activation.GELU_TANH,
         embedding_scale=hidden**0.5,
@@ -96,7 +97,7 @@ def _from_config(config: Fields) -> DecoderSpec:
         norm_eps=config.number("rms_norm_eps", 1e-6),
         norm_offset=1.0,
         attention_scale=config.number("query_pre_attn_scalar", 256.0) ** -0.5,
-        qk_norm=True,
+        qk_norm=QkNorm.HEAD,
         post_norms=True,
         activation=Activation.GELU_TANH,
         embedding_scale=hidden**0.5,
@@ -133,5 +134,5 @@ def _ropes(config: Fields, dim: int) -> tuple[RopeSpec, RopeSpec]:
     return rope.from_scaling(scaling, RopeStyle.HALVES, dim, base, context), nearby
 
 
-GEMMA3 = Family("gemma3", _from_gguf, _from_config, GGUF_NAMES, _NAMES)
-GEMMA3_TEXT = Family("gemma3_text", _from_gguf, _from_config, GGUF_NAMES, _NAMES)
+GEMMA3 = Family("gemma3", _from_gguf, _from_config, GGUF_NAMES, GEMMA_NAMES)
+GEMMA3_TEXT = Family("gemma3_text", _from_gguf, _from_config, GGUF_NAMES, GEMMA_NAMES, "gemma3")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from stoker.model.families import rope
+from msgspec.structs import replace
+
+from stoker.model.families import mixture, rope
 from stoker.model.families.family import GGUF_NAMES, HUGGING_FACE_NAMES, Family, GgufModel
 from stoker.model.fields import Fields
-from stoker.model.spec import DecoderSpec, LayerSpec, RopeStyle
+from stoker.model.spec import DecoderSpec, LayerSpec, QkNorm, RopeStyle
 
 MAX_LAYERS = 1024
 
@@ -16,9 +18,10 @@ def plain_gguf(
     style: RopeStyle,
     *,
     qkv_bias: bool = False,
-    qk_norm: bool = False,
+    qk_norm: QkNorm | None = None,
+    eps: str = "attention.layer_norm_rms_epsilon",
 ) -> DecoderSpec:
-    """The fields that llama, qwen2 and qwen3 files share."""
+    """The fields that llama, qwen2, qwen3 and many other files share."""
     fields = model.fields
     hidden = fields.integer("embedding_length")
     heads = fields.integer("attention.head_count")
@@ -41,7 +44,7 @@ def plain_gguf(
         head_dim=head_dim,
         layers=(layer,) * fields.integer("block_count", most=MAX_LAYERS),
         max_context=fields.integer("context_length"),
-        norm_eps=fields.number("attention.layer_norm_rms_epsilon"),
+        norm_eps=fields.number(eps),
         attention_scale=head_dim**-0.5,
         tied_head=model.tied,
         qkv_bias=qkv_bias,
@@ -50,16 +53,21 @@ def plain_gguf(
 
 
 def plain_config(
-    config: Fields, window: int | None, *, qkv_bias: bool = False, qk_norm: bool = False
+    config: Fields,
+    window: int | None,
+    *,
+    qkv_bias: bool = False,
+    qk_norm: QkNorm | None = None,
+    eps: str = "rms_norm_eps",
+    rotary: str = "partial_rotary_factor",
 ) -> DecoderSpec:
-    """The fields that llama, mistral, qwen2 and qwen3 configs share."""
+    """The fields that llama, mistral, qwen2, qwen3 and many other configs share."""
     hidden = config.integer("hidden_size")
     heads = config.integer("num_attention_heads")
     head_dim = config.integer("head_dim", hidden // heads or 1, most=rope.MAX_HEAD)
     base = rope.config_base(config, 10_000.0)
-    layer = LayerSpec(
-        rope=rope.from_config(config, RopeStyle.HALVES, head_dim, base), window=window
-    )
+    dim = rope.config_dimensions(config, rotary, head_dim)
+    layer = LayerSpec(rope=rope.from_config(config, RopeStyle.HALVES, dim, base), window=window)
     return DecoderSpec(
         family=config.text("model_type"),
         vocab_size=config.integer("vocab_size"),
@@ -70,7 +78,7 @@ def plain_config(
         head_dim=head_dim,
         layers=(layer,) * config.integer("num_hidden_layers", most=MAX_LAYERS),
         max_context=config.integer("max_position_embeddings"),
-        norm_eps=config.number("rms_norm_eps", 1e-6),
+        norm_eps=config.number(eps, 1e-6),
         attention_scale=head_dim**-0.5,
         tied_head=config.flag("tie_word_embeddings", False),
         qkv_bias=qkv_bias,
@@ -78,14 +86,22 @@ def plain_config(
     )
 
 
+def config_window(config: Fields) -> int | None:
+    return config.integer("sliding_window") if config.has("sliding_window") else None
+
+
 def _from_gguf(model: GgufModel) -> DecoderSpec:
-    return plain_gguf(model, "llama", RopeStyle.PAIRS)
+    """Mixtral's files are llama's with experts."""
+    spec = plain_gguf(model, "llama", RopeStyle.PAIRS)
+    experts = mixture.from_gguf(model.fields, normalised=True)
+    return mixture.in_layers(spec, experts) if experts else spec
 
 
 def _from_config(config: Fields) -> DecoderSpec:
-    window = config.integer("sliding_window") if config.has("sliding_window") else None
-    return plain_config(config, window, qkv_bias=config.flag("attention_bias", False))
+    bias = config.flag("attention_bias", False)
+    spec = plain_config(config, config_window(config), qkv_bias=bias)
+    return replace(spec, output_bias=bias, feed_forward_bias=config.flag("mlp_bias", False))
 
 
 LLAMA = Family("llama", _from_gguf, _from_config, GGUF_NAMES, HUGGING_FACE_NAMES)
-MISTRAL = Family("mistral", _from_gguf, _from_config, GGUF_NAMES, HUGGING_FACE_NAMES)
+MISTRAL = Family("mistral", _from_gguf, _from_config, GGUF_NAMES, HUGGING_FACE_NAMES, "llama")

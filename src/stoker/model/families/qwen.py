@@ -5,7 +5,7 @@ from __future__ import annotations
 from stoker.model.families.family import GGUF_NAMES, HUGGING_FACE_NAMES, Family, GgufModel
 from stoker.model.families.llama import plain_config, plain_gguf
 from stoker.model.fields import Fields
-from stoker.model.spec import DecoderSpec, RopeStyle
+from stoker.model.spec import DecoderSpec, QkNorm, RopeStyle
 
 
 def _window(config: Fields) -> int | None:
@@ -25,12 +25,12 @@ def _qwen2_config(config: Fields) -> DecoderSpec:
 
 
 def _qwen3_gguf(model: GgufModel) -> DecoderSpec:
-    return plain_gguf(model, "qwen3", RopeStyle.HALVES, qk_norm=True)
+    return plain_gguf(model, "qwen3", RopeStyle.HALVES, qk_norm=QkNorm.HEAD)
 
 
 def _qwen3_config(config: Fields) -> DecoderSpec:
     bias = config.flag("attention_bias", False)
-    return plain_config(config, _window(config), qk_norm=True, qkv_bias=bias)
+    return plain_config(config, _window(config), qk_norm=QkNorm.HEAD, qkv_bias=bias)
 
 
 QWEN2 = Family("qwen2", _qwen2_gguf, _qwen2_config, GGUF_NAMES, HUGGING_FACE_NAMES)

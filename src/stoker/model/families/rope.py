@@ -36,6 +36,17 @@ def dimensions(fields: Fields, key: str, head_dim: int) -> int:
     return dim
 
 
+def config_dimensions(config: Fields, key: str, head_dim: int) -> int:
+    """The part of a head that a Hugging Face config says is rotated."""
+    newer = config.section("rope_parameters")
+    holder = newer if newer is not None and newer.has("partial_rotary_factor") else config
+    share = holder.number("partial_rotary_factor" if holder is newer else key, 1.0)
+    dim = int(share * head_dim)
+    if share > 1 or dim < 2 or dim % 2:
+        raise holder.fail(key, f"does not give an even number up to {head_dim}")
+    return dim
+
+
 def frequencies(base: float, dim: int) -> list[float]:
     """Su et al. 2021: base ** (-2i / dim)."""
     return [base ** (-2.0 * i / dim) for i in range(dim // 2)]
@@ -79,6 +90,8 @@ class Yarn:
     slow: float
     attention_factor: float | None
     """None: what the paper recommends for the factor."""
+    truncate: bool = True
+    """The ramp begins and ends at whole dimensions; gpt-oss has it otherwise."""
 
     def apply(self, plain: list[float], base: float) -> tuple[list[float], float]:
         """Scaled frequencies, and the factor on cos and sin. `base` is greater than 1."""
@@ -87,8 +100,10 @@ class Yarn:
         def dimension_of(turns: float) -> float:
             return dim * math.log(self.original / (turns * 2 * math.pi)) / (2 * math.log(base))
 
-        low = max(0.0, math.floor(dimension_of(self.fast)))
-        high = min(dim - 1.0, math.ceil(dimension_of(self.slow)))
+        low, high = dimension_of(self.fast), dimension_of(self.slow)
+        if self.truncate:
+            low, high = math.floor(low), math.ceil(high)
+        low, high = max(0.0, low), min(dim - 1.0, high)
         scaled = []
         for i, frequency in enumerate(plain):
             ramp = min(1.0, max(0.0, (i - low) / max(high - low, 0.001)))
@@ -114,6 +129,26 @@ def from_config(config: Fields, style: RopeStyle, dim: int, base: float) -> Rope
     return from_scaling(scaling, style, dim, base, config.integer("max_position_embeddings"))
 
 
+def longrope(
+    style: RopeStyle, plain: list[float], factors: list[float], attention_factor: float
+) -> RopeSpec:
+    """LongRoPE (Ding et al. 2024) with the factors that apply up to the original context."""
+    scaled = [f / factor for f, factor in zip(plain, factors, strict=False)]
+    return rope(style, 2 * len(scaled), scaled, attention_factor)
+
+
+def longrope_factor(scaling: Fields, context: int) -> float:
+    """On cosine and sine, from how far the context was extended."""
+    if scaling.has("attention_factor"):
+        return scaling.number("attention_factor")
+    original = scaling.integer("original_max_position_embeddings", context)
+    return longrope_attention(context / original, original)
+
+
+def longrope_attention(factor: float, original: int) -> float:
+    return math.sqrt(1 + math.log(factor) / math.log(original)) if factor > 1 else 1.0
+
+
 def yarn_of(scaling: Fields, context: int) -> Yarn:
     given = "attention_factor"
     return Yarn(
@@ -122,6 +157,7 @@ def yarn_of(scaling: Fields, context: int) -> Yarn:
         fast=scaling.number("beta_fast", YARN_FAST),
         slow=scaling.number("beta_slow", YARN_SLOW),
         attention_factor=scaling.number(given) if scaling.has(given) else None,
+        truncate=scaling.flag("truncate", True),
     )
 
 
@@ -139,11 +175,21 @@ def from_scaling(
         return rope(style, dim, llama3(plain, scaling))
     if kind == "yarn":
         return rope(style, dim, *yarn_of(scaling, context).apply(plain, base))
+    if kind in ("longrope", "su"):
+        return longrope(
+            style, plain, scaling.numbers("short_factor"), longrope_factor(scaling, context)
+        )
     raise scaling.fail("rope_type", f"'{kind}' is not supported")
 
 
 def from_gguf(
-    fields: Fields, style: RopeStyle, dim: int, base: float, factors: list[float] | None
+    fields: Fields,
+    style: RopeStyle,
+    dim: int,
+    base: float,
+    factors: list[float] | None,
+    *,
+    truncate: bool = True,
 ) -> RopeSpec:
     """The rope of GGUF metadata. `factors` are those of the file's rope_freqs tensor, if any."""
     plain = frequencies(base, dim)
@@ -166,6 +212,7 @@ def from_gguf(
             fast=fields.number("rope.scaling.yarn_beta_fast", YARN_FAST),
             slow=fields.number("rope.scaling.yarn_beta_slow", YARN_SLOW),
             attention_factor=None,
+            truncate=truncate,
         )
         scaled, usual = yarn.apply(plain, base)
         return rope(style, dim, scaled, usual * fields.number("rope.scaling.attn_factor", 1.0))

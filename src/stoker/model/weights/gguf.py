@@ -147,8 +147,8 @@ def _shape(name: str, tensor_type: TensorType, dimensions: list[int]) -> tuple[i
     """Python order (slowest first), with trailing dimensions of one dropped."""
     while len(dimensions) > 1 and dimensions[-1] == 1:
         dimensions = dimensions[:-1]
-    if len(dimensions) > 2:
-        raise FormatError(f"tensor '{name}' has more than two dimensions")
+    if len(dimensions) > 3:
+        raise FormatError(f"tensor '{name}' has more than three dimensions")
     if any(not 1 <= extent < 1 << 31 for extent in dimensions):
         raise FormatError(f"tensor '{name}' has a dimension of zero or over 2^31")
     if dimensions[0] % BLOCK[tensor_type][0]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,7 +46,7 @@ class TensorInfo:
     name: str
     type: TensorType
     shape: tuple[int, ...]
-    """(rows, columns) or (columns,); columns are contiguous and a multiple of the block."""
+    """(..., rows, columns) or (columns,); columns are contiguous and a multiple of the block."""
 
     @property
     def columns(self) -> int:
@@ -53,7 +54,7 @@ class TensorInfo:
 
     @property
     def rows(self) -> int:
-        return self.shape[0] if len(self.shape) == 2 else 1
+        return math.prod(self.shape[:-1])
 
     @property
     def num_bytes(self) -> int:

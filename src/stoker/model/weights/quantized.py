@@ -22,8 +22,11 @@ FORMATS = {
 }
 """What weights can be turned into, by the name users give it."""
 
-_LOOKED_UP = ("embedding", "head")
+_LOOKED_UP = ("embedding", "head", "positions")
+_LOOKED_UP_GGUF = ("token_embd.weight", "output.weight", "position_embd.weight")
 """Matrices with one row a token: errors there hit rare tokens whole, so they stay at 8 bits."""
+_KEPT = ("router", "ffn_gate_inp.weight", "bias")
+"""How names end of what is small and decides much: which experts a token goes through."""
 
 
 class QuantizedWeights:
@@ -41,7 +44,7 @@ class QuantizedWeights:
     def shrinks(self) -> bool:
         """Whether any tensor becomes smaller by it."""
         infos = (self._weights.info(name) for name in self.names())
-        return any(stored_type(i, self._kind) is not i.type for i in infos if len(i.shape) == 2)
+        return any(stored_type(i, self._kind) is not i.type for i in infos if len(i.shape) > 1)
 
     def names(self) -> Iterator[str]:
         return self._weights.names()
@@ -71,7 +74,10 @@ def stored_type(info: TensorInfo, kind: TensorType) -> TensorType:
     """The format a tensor gets when the user asks for `kind`."""
     if len(info.shape) == 1:
         return TensorType.F32
-    if kind not in (TensorType.F32, TensorType.F16) and info.name in _LOOKED_UP:
+    if info.name.endswith(_KEPT):
+        return info.type
+    looked_up = info.name in _LOOKED_UP + _LOOKED_UP_GGUF
+    if looked_up and kind not in (TensorType.F32, TensorType.F16):
         kind = TensorType.Q8_0
     if kind is TensorType.Q4_K and info.columns % BLOCK[kind][0]:
         kind = TensorType.Q4_1

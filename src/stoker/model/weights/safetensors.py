@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,28 @@ _TENSOR_NAME = re.compile(r"[\x21-\x7e]{1,256}")
 _TYPES = {"F32": TensorType.F32, "F16": TensorType.F16, "BF16": TensorType.BF16}
 
 
+def _nothing(_name: str) -> bool:
+    return False
+
+
 class SafetensorsFile(StoredTensors):
     """An open, checked file."""
 
     @classmethod
-    def open(cls, path: Path, ignore: tuple[str, ...] = ()) -> SafetensorsFile:
-        """Tensors whose names begin with one of `ignore` are left out, whatever their type and
-        shape. Raises ModelFileError for any defect of the others."""
+    def open(cls, path: Path, ignored: Callable[[str], bool] = _nothing) -> SafetensorsFile:
+        """Tensors with an `ignored` name are left out, whatever their type and shape.
+
+        Raises ModelFileError for any defect of the others.
+        """
         file = ModelFile(path)
         try:
-            return cls(file, _read_header(file, ignore))
+            return cls(file, _read_header(file, ignored))
         except BaseException:
             file.close()
             raise
 
 
-def _read_header(file: ModelFile, ignore: tuple[str, ...]) -> dict[str, Extent]:
+def _read_header(file: ModelFile, ignored: Callable[[str], bool]) -> dict[str, Extent]:
     length = int.from_bytes(file.read(0, 8, "its header"), "little")
     if not 2 <= length <= min(MAX_HEADER_BYTES, file.size - 8):
         raise ModelFileError(file.path, "its header is longer than the file or the limit")
@@ -46,7 +53,7 @@ def _read_header(file: ModelFile, ignore: tuple[str, ...]) -> dict[str, Extent]:
     extents = {
         name: _extent(file.path, name, record, start, file.size - start)
         for name, record in header.items()
-        if name != "__metadata__" and not name.startswith(ignore)
+        if name != "__metadata__" and not ignored(name)
     }
     _check_overlap(file.path, extents)
     return extents
@@ -78,8 +85,10 @@ def _extent(path: Path, name: str, record: Any, start: int, data_size: int) -> E
         raise ModelFileError(path, f"tensor '{name}' is not described properly") from None
     if not isinstance(kind, str) or kind not in _TYPES:
         raise ModelFileError(path, f"tensor '{name}' is not F32, F16 or BF16")
-    if not isinstance(shape, list) or not 1 <= len(shape) <= 2 or not all(map(_is_extent, shape)):
-        raise ModelFileError(path, f"tensor '{name}' is not a vector or a matrix")
+    if not isinstance(shape, list) or not 1 <= len(shape) <= 3 or not all(map(_is_extent, shape)):
+        raise ModelFileError(
+            path, f"tensor '{name}' is not a vector, a matrix or a stack of matrices"
+        )
     info = TensorInfo(name, _TYPES[kind], tuple(shape))
     if not (_is_offset(begin) and _is_offset(end) and begin <= end <= data_size):
         raise ModelFileError(path, f"tensor '{name}' lies outside the file")

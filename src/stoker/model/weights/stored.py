@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -33,6 +33,25 @@ class StoredTensors:
         """A tensor's bytes. Raises KeyError for an unknown name, ModelFileError if cut short."""
         extent = self._extents[name]
         return self._file.read_pages(extent.offset, extent.info.num_bytes, f"tensor '{name}'")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class StoredWeights:
+    """The tensors of a file as they are, under the file's own names."""
+
+    def __init__(self, file: StoredTensors) -> None:
+        self._file = file
+
+    def names(self) -> Iterator[str]:
+        return iter(self._file.tensors)
+
+    def info(self, name: str) -> TensorInfo:
+        return self._file.tensors[name]
+
+    def read(self, name: str) -> memoryview:
+        return self._file.read(name)
 
     def close(self) -> None:
         self._file.close()
