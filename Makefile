@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench-gateway-setup bench-gateway soak-gateway peers-test fidelity fidelity-setup help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: bench-gateway-setup bench-gateway soak-gateway peers-test fidelity fidelity-setup golden golden-write help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,12 @@ fidelity-setup: .venv-fidelity/.installed .venv-peers/.installed  ## transformer
 fidelity: $(VENV)/.core  ## logits beside transformers, perplexity beside llama.cpp, into docs/performance.md
 	$(BIN)/python benchmarks/fidelity.py $(ARGS)
 	$(BIN)/python benchmarks/perplexity.py $(ARGS)
+
+golden: .venv-fidelity/.installed  ## small random checkpoints of every architecture against transformers
+	.venv-fidelity/bin/python -m tests.golden.architectures check
+
+golden-write: .venv-fidelity/.installed  ## writes what `make golden` compares with
+	.venv-fidelity/bin/python -m tests.golden.architectures write
 
 reference: $(VENV)/.core  ## the page of configuration keys, from the schema
 	$(BIN)/stoker config reference --into docs/how-to/configure.md

@@ -1,7 +1,7 @@
 """What transformers computes for a small random checkpoint of every architecture.
 
-    .venv-fidelity/bin/python -m tests.golden.architectures write   tests/golden/architectures/*.json
-    .venv-fidelity/bin/python -m tests.golden.architectures check   compares instead of writing
+    make golden          compares the files in tests/golden/architectures with transformers
+    make golden-write    writes them
 
 A file holds the config, the names and shapes of the tensors as transformers stores them, a seed
 for their values (tests/support/seeded_weights.py), tokens, and the logits and greedy tokens that

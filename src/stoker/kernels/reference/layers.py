@@ -42,7 +42,9 @@ class ReferenceLayers:
             return self._dense(x, prefix, 0, self.spec.feed_forward_size)
         out = self._mixture(x, prefix, experts)
         if experts.shared_size:
-            share = sigmoid(x @ self.tensors[prefix + "shared_router"])[:, None]
+            share = sigmoid((x @ self.tensors[prefix + "shared_router"]).astype(np.float64))[
+                :, None
+            ]
             shared = self._dense(x, prefix + "shared_", 0, experts.shared_size)
             out = out + share.astype(np.float32) * shared
         return out
