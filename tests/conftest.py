@@ -1,7 +1,9 @@
-"""What holds for every test: fixed Hypothesis examples, and no code made from data (S01)."""
+"""What holds for every test: fixed Hypothesis examples, signals that arrive, and no code made from
+data (S01)."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from types import FrameType
@@ -20,6 +22,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("stoker")
+
+# A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WATCHED = frozenset({"exec", "compile", "pickle.find_class", "marshal.loads"})
 MAKES_CODE = frozenset(
