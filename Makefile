@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench-gateway-setup bench-gateway soak-gateway peers-test fidelity fidelity-setup golden golden-write help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: bench-gateway-setup bench-gateway soak-gateway peers-test fidelity fidelity-setup golden golden-write models-page help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ fidelity-setup: .venv-fidelity/.installed .venv-peers/.installed  ## transformer
 fidelity: $(VENV)/.core  ## logits beside transformers, perplexity beside llama.cpp, into docs/performance.md
 	$(BIN)/python benchmarks/fidelity.py $(ARGS)
 	$(BIN)/python benchmarks/perplexity.py $(ARGS)
+
+models-page: $(VENV)/.core  ## the page of architectures, from the registry
+	$(BIN)/python -m stoker.model.page docs/models.md
 
 golden: .venv-fidelity/.installed  ## small random checkpoints of every architecture against transformers
 	.venv-fidelity/bin/python -m tests.golden.architectures check

@@ -49,7 +49,7 @@ YARN = {
 CONFIGS: dict[str, dict[str, Any]] = {
     "phi3": PLAIN | {"sliding_window": 24, "pad_token_id": 0, "partial_rotary_factor": 0.5},
     "gemma2": PLAIN
-    | {"head_dim": 32, "sliding_window": 24, "query_pre_attn_scalar": 24}
+    | {"head_dim": 32, "sliding_window": 24, "query_pre_attn_scalar": 32}
     | {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0},
     "olmo2": PLAIN | {"rope_theta": 5000.0},
     "granite": PLAIN

@@ -13,8 +13,9 @@ from stoker.kernels import _native
 from stoker.kernels.decoder import available_kernels
 from stoker.kernels.reference.activation import gated_activation, softcap
 from stoker.kernels.reference.attention import attention
+from stoker.kernels.reference.experts import route
 from stoker.kernels.reference.matmul import quantize_rows_int8, through_int8
-from stoker.kernels.reference.norm import rms_norm
+from stoker.kernels.reference.norm import layer_norm, rms_norm
 from stoker.kernels.reference.rope import rope
 from stoker.model.spec import Activation, RopeStyle
 from stoker.model.weights.dequantize import dequantize
@@ -160,6 +161,8 @@ def test_norm_and_gates_equal_their_twins(kernels: str, lanes: int, seed: int) -
     generator = np.random.default_rng(seed)
     x, y = generator.normal(scale=3, size=(2, lanes * 16)).astype(np.float32)
     assert close(_native.rms_norm(kernels, x, y, 1e-5), rms_norm(x, y, 1e-5), 1e-5)
+    ours = _native.layer_norm(kernels, x + 1, y, x, 1e-5)
+    assert close(ours, layer_norm(x + 1, y, x, 1e-5), 2e-5)
     for activation in Activation:
         ours = _native.gated(kernels, activation.value, x, y)
         assert close(ours, gated_activation(x, y, activation), 2e-5)
@@ -285,3 +288,54 @@ WRONG_CALLS = {
 def test_a_wrong_call_is_an_exception(name: str) -> None:
     with pytest.raises((TypeError, ValueError)):
         WRONG_CALLS[name](np.ones(64, dtype=np.float32))
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("pieces", [0, 1])
+@settings(max_examples=10)
+@given(context=st.integers(1, 600), sink=st.sampled_from([-90.0, -1.0, 3.0, 90.0]))
+def test_a_sink_takes_its_share(kernels: str, pieces: int, context: int, sink: float) -> None:
+    generator = np.random.default_rng(context)
+    positions, heads, dim = min(3, context), 2, 16
+    queries = generator.normal(size=(positions, heads, dim)).astype(np.float32)
+    keys, values = generator.normal(size=(2, context, dim)).astype(np.float16).astype(np.float32)
+    sinks = np.array([sink, 0.5], dtype=np.float32)
+    table = generator.permutation(-(-context // 16)).astype(np.int32)
+    first = context - positions
+    ours = _native.attention(
+        kernels, queries, keys, values, table, first, 0, 0.0, pieces, sinks=sinks
+    )
+    wanted = attention(
+        queries, keys[:, None], values[:, None], first_position=first, scale=1.0, sinks=sinks
+    )
+    assert close(ours, wanted, 2e-5)
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_routing_equals_its_twin(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 40), "experts")
+    used = data.draw(st.integers(1, count), "used")
+    whole = st.integers(-4, 4)  # so that there are equals
+    scores = np.array(data.draw(st.lists(whole, min_size=count, max_size=count)), dtype=np.float32)
+    for normalised in (True, False):
+        chosen, weights = _native.route(scores, used, normalised)
+        experts, shares = route(scores[None], used, normalised=normalised)
+        assert np.array_equal(chosen, experts[0])
+        assert close(weights, shares[0], 1e-6)
+
+
+def test_scores_that_are_no_numbers_choose_different_experts() -> None:
+    scores = np.array([np.nan, 1.0, np.nan, 2.0], dtype=np.float32)
+    for normalised in (True, False):
+        chosen, weights = _native.route(scores, 3, normalised)
+        assert len(set(chosen.tolist())) == 3
+        assert set(chosen.tolist()) <= set(range(4))
+        assert np.isnan(weights).all()
+
+
+def test_a_token_uses_no_more_experts_than_there_are() -> None:
+    scores = np.zeros(4, dtype=np.float32)
+    for used in (0, -1, 5):
+        with pytest.raises(ValueError, match="expert"):
+            _native.route(scores, used, True)

@@ -99,4 +99,11 @@ def _kv_heads(config: Fields, heads: int) -> int:
     return 1 if config.flag("multi_query", True) else heads
 
 
-FALCON = Family("falcon", _from_gguf, _from_config, _GGUF, _NAMES)
+FALCON = Family(
+    "falcon",
+    _from_gguf,
+    _from_config,
+    _GGUF,
+    _NAMES,
+    limits="no ALiBi, no biases of linear layers",
+)

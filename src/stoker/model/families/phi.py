@@ -38,4 +38,11 @@ def _from_config(config: Fields) -> DecoderSpec:
     return replace(spec, max_context=min(spec.max_context, original))
 
 
-PHI3 = Family("phi3", _from_gguf, _from_config, _GGUF, _NAMES)
+PHI3 = Family(
+    "phi3",
+    _from_gguf,
+    _from_config,
+    _GGUF,
+    _NAMES,
+    limits="with longrope, the context is the original one, and only from a folder",
+)
