@@ -7,10 +7,12 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from stoker.config.fleet_schema import BalanceSection, ModelEntry
@@ -19,7 +21,7 @@ from stoker.config.schema import Config
 from stoker.core.clock import SystemClock
 from stoker.errors import SetupError
 from stoker.executor.fake import expected_tokens
-from stoker.fleet import ray_cluster, ray_placer, remote
+from stoker.fleet import ray_cluster, ray_placer, ray_replica, remote
 from stoker.fleet.interface import Replica, ReplicaState
 from stoker.fleet.ray_placer import RayLaunch, RayPlacer
 from stoker.gateway.balancing import Balancing
@@ -33,6 +35,7 @@ from tests.support.text import vocab_size
 
 SETTINGS = replica_file(ModelEntry(name=MODEL, placer="ray"), MODEL, Config())
 FAKE = ("-m", "tests.support.serving_process", json.dumps(SLOW), "serve", MODEL)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "ray" / "stoker.toml"
 PATIENCE_SECONDS = 60.0
 """Ray takes seconds to start a process, and much longer on a busy machine."""
 
@@ -79,6 +82,11 @@ async def ready(placer: RayPlacer, count: int) -> None:
     await until(lambda: states(placer) == [ReplicaState.READY] * count)
 
 
+async def replaced(placer: RayPlacer, before: set[str]) -> None:
+    await until(lambda: {one.replica_id for one in placer.replicas} != before)
+    await ready(placer, len(before))
+
+
 def states(placer: RayPlacer) -> list[ReplicaState]:
     return [one.state for one in placer.replicas]
 
@@ -92,7 +100,7 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-async def begun(pool: ReplicaPool, count: int, tokens: int = 400) -> list[Running]:
+async def begun(pool: ReplicaPool, count: int, tokens: int = 250) -> list[Running]:
     streams = [Running(pool, request(f"r{number}", tokens)) for number in range(count)]  # type: ignore[arg-type]
     for stream in streams:
         await stream.has(3)
@@ -110,19 +118,16 @@ async def whole(streams: list[Running]) -> None:
 
 
 @pytest.mark.fault("F01")
-@pytest.mark.parametrize("victim", ["its own process", "its actor's process"])
-async def test_a_killed_replica_is_replaced_and_its_streams_go_on(
-    nodes: RayNodes, victim: str
-) -> None:
+async def test_a_killed_replica_is_replaced_and_its_streams_go_on(nodes: RayNodes) -> None:
     async with pooled(nodes, 2) as (pool, placer):
-        before = {one.replica_id for one in placer.replicas}
-        streams = await begun(pool, 4)
-        chosen = replica_processes(nodes)[0]
-        os.kill(chosen if victim == "its own process" else parent(chosen), signal.SIGKILL)
-        await whole(streams)
-        await until(lambda: {one.replica_id for one in placer.replicas} != before)
-        await ready(placer, 2)
-        await_end([chosen])
+        for victim in (lambda pid: pid, parent):  # its own process, then that of an actor
+            before = {one.replica_id for one in placer.replicas}
+            streams = await begun(pool, 4)
+            chosen = replica_processes(nodes)[0]
+            os.kill(victim(chosen), signal.SIGKILL)
+            await whole(streams)
+            await replaced(placer, before)
+            await_end([chosen])
 
 
 @pytest.mark.fault("F01")
@@ -205,3 +210,49 @@ async def test_without_a_cluster_it_is_said_where_none_is(monkeypatch: pytest.Mo
             await placer.open(1)
     finally:
         await placer.close()
+
+
+@pytest.mark.fault("F02")
+async def test_a_silent_replica_is_ended_and_replaced(
+    nodes: RayNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(ray_replica, "SILENT_SECONDS", 0.1)
+    async with pooled(nodes, 2) as (pool, placer):
+        streams = await begun(pool, 4)
+        before = {one.replica_id for one in placer.replicas}
+        chosen = replica_processes(nodes)[0]
+        os.kill(chosen, signal.SIGSTOP)
+        await whole(streams)
+        await replaced(placer, before)
+        await_end([chosen])
+
+
+@pytest.mark.model
+async def test_the_example_serves_and_leaves_nothing_behind(nodes: RayNodes) -> None:
+    """`stoker serve` itself, with its replicas' real command line and a real model."""
+    environment = {**os.environ, "RAY_ADDRESS": nodes.address}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "stoker", "serve", "--config", str(EXAMPLE), "--port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        assert process.stdout is not None
+        said = (await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS)).decode()
+        url = said.partition("served at ")[2].split()[0]
+        body = {"model": "small", "prompt": "The capital of France is", "max_tokens": 4}
+        async with (
+            aiohttp.ClientSession() as client,
+            client.post(f"{url}/v1/completions", json=body) as response,
+        ):
+            assert response.status == 200, await response.text()
+            assert (await response.json())["usage"]["completion_tokens"] == 4
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), PATIENCE_SECONDS) == 0
+        assert not replica_processes(nodes)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from stoker.config.exposure import is_loopback
+from stoker.config.fleet_schema import RaySection
 from stoker.config.schema import Config
 from stoker.config.secret_file import exposed
 
@@ -17,6 +18,7 @@ def advice(config: Config, sources: Mapping[str, str], path: Path | None) -> Ite
     yield from _unused(config, sources)
     yield from _unpriced(config)
     yield from _in_the_clear(config)
+    yield from _crowded(config)
 
 
 def _unused(config: Config, sources: Mapping[str, str]) -> Iterator[str]:
@@ -56,3 +58,15 @@ def _in_the_clear(config: Config) -> Iterator[str]:
         keyed = backend.api_key is not None or backend.api_key_file
         if keyed and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             yield f"backends[{number}].url: its key is sent without encryption; use https"
+
+
+def _crowded(config: Config) -> Iterator[str]:
+    """Replicas that would use more of a node than they ask Ray for."""
+    threads = config.engine.threads
+    for number, model in enumerate(config.models):
+        cpus = (model.ray or RaySection()).cpus
+        if model.placer == "ray" and threads > cpus:
+            yield (
+                f"models[{number}].ray.cpus is {cpus:g} though engine.threads is {threads}: "
+                "replicas on one node take each other's time"
+            )

@@ -21,7 +21,6 @@ ANNOUNCED = re.compile(r"served at (http://\S+)")
 """On the child's standard output, once it takes requests."""
 DRAIN_SECONDS = 1.0
 """The front has drained it already, or its streams go on elsewhere."""
-ENDING_SECONDS = 10.0
 
 
 class ReplicaActor:
@@ -66,11 +65,11 @@ class ReplicaActor:
             reader.join()
         return code, self._last_words
 
-    def stop(self) -> None:
-        """Ends it, by force if it must be."""
+    def stop(self, seconds: float) -> None:
+        """Ends it, by force if it takes longer."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(ENDING_SECONDS)
+            self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
 

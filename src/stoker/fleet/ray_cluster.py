@@ -68,12 +68,13 @@ class RayCluster:
         self._placed[order.replica_id] = order
         self._send(order)
 
-    def stop(self, replica_id: str) -> None:
-        """It is no more once Ended is heard, which may be at once."""
+    def stop(self, replica_id: str, seconds: float) -> None:
+        """It may take so long to end by itself. It is no more once Ended is heard, which may be
+        before this returns."""
         if self._process is None or replica_id not in self._placed:
             self._hear(Ended(replica_id=replica_id, reason="it had no place"))
         else:
-            self._send(Stop(replica_id=replica_id))
+            self._send(Stop(replica_id=replica_id, seconds=seconds))
 
     async def close(self) -> None:
         """Ends everything that was placed. Nothing more is heard."""

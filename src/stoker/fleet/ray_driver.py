@@ -29,11 +29,14 @@ from stoker.fleet.ray_messages import (
     line,
 )
 
+LAST_SECONDS = 5.0
+"""For replicas to end by themselves when nobody wants them any more."""
+
 
 class RayDriver:
     def __init__(self, news: IO[bytes]) -> None:
         self._news = news
-        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._lives: dict[str, RayLife] = {}
 
     async def run(self, orders: asyncio.StreamReader) -> None:
         """Until the orders end, and all replicas with them."""
@@ -42,8 +45,8 @@ class RayDriver:
             self._obey(decode(text))
         lives = list(self._lives.values())
         for life in lives:
-            life.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
+            life.stop(LAST_SECONDS)
+        await asyncio.gather(*(life.task for life in lives), return_exceptions=True)
 
     def tell(self, news: News) -> None:
         self._news.write(line(news))
@@ -53,11 +56,10 @@ class RayDriver:
         if not isinstance(order, Place):
             life = self._lives.get(order.replica_id)
             if life is not None:
-                life.cancel()
+                life.stop(order.seconds)
             return
-        task = asyncio.create_task(RayLife(order, self.tell).run(), name=order.replica_id)
-        self._lives[order.replica_id] = task
-        task.add_done_callback(self._over)
+        life = self._lives[order.replica_id] = RayLife(order, self.tell)
+        life.task.add_done_callback(self._over)
 
     def _over(self, life: asyncio.Task[None]) -> None:
         """One that could not say how it ended is spoken for."""

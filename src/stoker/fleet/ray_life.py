@@ -17,11 +17,13 @@ from ray.util.placement_group import (
 )
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from stoker.fleet.ray_actor import ENDING_SECONDS, ReplicaActor
+from stoker.fleet.ray_actor import ReplicaActor
 from stoker.fleet.ray_messages import Ended, News, Place, Serving, Waiting
 
 LOOK_SECONDS = 1.0
 """Between two looks whether there is room yet."""
+ANSWER_SECONDS = 5.0
+"""For an actor to say that its replica ended."""
 NUM_METHODS = 3
 """That an actor may be running at once."""
 GIB = 1 << 30
@@ -33,10 +35,16 @@ class RayLife:
     def __init__(self, order: Place, tell: Callable[[News], None]) -> None:
         self._order = order
         self._tell = tell
+        self.task = asyncio.create_task(self._run(), name=order.replica_id)
+        self._seconds = 0.0
         self._actor: Any = None
 
-    async def run(self) -> None:
-        """Until the replica ended. Cancelled, it is stopped first."""
+    def stop(self, seconds: float) -> None:
+        """The replica may take so long to end by itself. Called again it is over at once."""
+        self._seconds = seconds
+        self.task.cancel()
+
+    async def _run(self) -> None:
         name = f"stoker {self._order.replica_id}"
         group = placement_group([dict(self._order.resources)], strategy="STRICT_PACK", name=name)
         code, reason = None, "it was stopped"
@@ -44,8 +52,8 @@ class RayLife:
             code, reason = await self._live(group)
         except asyncio.CancelledError:
             await self._stop(group)
-        except RayActorError:
-            reason = "its actor or its node died"
+        except RayActorError as error:
+            reason = lost(error)
         except RayError as error:
             reason = f"Ray failed: {type(error).__name__}"
         finally:
@@ -90,16 +98,24 @@ class RayLife:
             waiting.cancel()
 
     async def _stop(self, group: PlacementGroup) -> None:
-        if placement_group_table(group)["state"] != "CREATED":
-            return  # there is nothing yet
+        """What is left then ends with its group."""
+        if not self._seconds or placement_group_table(group)["state"] != "CREATED":
+            return
         with contextlib.suppress(TimeoutError, RayError):
-            async with asyncio.timeout(ENDING_SECONDS):
-                await self._actor.stop.remote()
+            async with asyncio.timeout(self._seconds + ANSWER_SECONDS):
+                await self._actor.stop.remote(self._seconds)
                 await self._actor.ended.remote()
 
 
 async def _result(reference: Any) -> str:
     return str(await reference)
+
+
+def lost(error: RayActorError) -> str:
+    """The last line of what Ray says is the cause when the actor could not even begin."""
+    if error.actor_init_failed:
+        return f"its actor did not start: {str(error).strip().splitlines()[-1]}"
+    return "its actor or its node died"
 
 
 def missing(group: Mapping[str, Any], resources: Mapping[str, float]) -> str:

@@ -28,6 +28,8 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """End it, or give up looking for room."""
 
     replica_id: str
+    seconds: float
+    """It may take so long to end by itself."""
 
 
 Order: TypeAlias = Place | Stop

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 """Before another takes the place of a replica that was never ready."""
+ENDING_SECONDS = 5.0
+"""For a replica's processes, once it is drained."""
 SERVE = ("-m", "stoker", "serve")
 
 
@@ -45,7 +47,8 @@ class RayLaunch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RayPlacer:
-    """A replica that is lost is replaced: at once if it had been ready, else after a pause."""
+    """A replica that is lost or silent is replaced: at once if it had been ready, else after a
+    pause."""
 
     def __init__(self, model: str, launch: RayLaunch, address: str, clock: Clock) -> None:
         self._model = model
@@ -101,7 +104,7 @@ class RayPlacer:
         self._changed()
         await replica.backend.drain(grace)
         if not replica.ended.is_set():
-            self._cluster.stop(replica_id)
+            self._cluster.stop(replica_id, ENDING_SECONDS)
             await replica.ended.wait()
 
     async def close(self) -> None:
@@ -116,7 +119,8 @@ class RayPlacer:
     # --- what comes and goes ----------------------------------------------------------------
 
     def _start_after(self, pause: float) -> RayReplica:
-        replica = RayReplica(ReplicaId(f"{self._model}/{next(self._numbers)}"))
+        replica_id = ReplicaId(f"{self._model}/{next(self._numbers)}")
+        replica = RayReplica(replica_id, self.stop, self._cluster.stop)
         self._replicas[replica.replica_id] = replica
         asyncio.get_running_loop().call_later(pause, self._place, replica)
         self._changed()

@@ -78,6 +78,11 @@ class RemoteBackend:
             raise errors.Loading("the model is loading", retry_after=1.0)
         return self._info
 
+    @property
+    def answers(self) -> bool:
+        """Whether it lately said how it is; if not, its streams were carried on elsewhere."""
+        return self._failures < FAILURES
+
     async def submit(self, request: Request) -> AsyncGenerator[TokenDelta, None]:
         if self.state is not EngineState.READY:
             raise errors.NoCapacity("this replica is not ready")

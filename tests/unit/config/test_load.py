@@ -178,6 +178,12 @@ def test_public_address_is_allowed_with_a_key() -> None:
     assert loaded.config.server.host == "0.0.0.0"
 
 
+def test_a_replica_on_a_public_address_needs_tickets_and_no_key(tmp_path: Path) -> None:
+    (tmp_path / "ticket.key").write_text("k" * 40)
+    text = '[server]\nhost = "0.0.0.0"\nreplica = true\n[edge]\nticket_key_file = "ticket.key"'
+    assert from_toml(tmp_path, text).config.server.replica
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [
