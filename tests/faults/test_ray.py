@@ -137,12 +137,15 @@ async def test_a_replica_of_a_dead_node_waits_for_another_node_and_says_so(
     async with pooled(nodes, 2) as (pool, placer):
         extra: Replica = placer.start()
         await until(lambda: extra.waits_for == "no node has 1 CPU free")  # type: ignore[attr-defined]
+        old = set(replica_processes(nodes))
         number = nodes.add(1)
         await ready(placer, 3)
         streams = await begun(pool, 6)
+        (there,) = set(replica_processes(nodes)) - old
         nodes.remove(number)
         await whole(streams)
         await until(lambda: extra not in placer.replicas)
+        await_end([there])
         (heir,) = [one for one in placer.replicas if one.state is not ReplicaState.READY]
         await until(lambda: heir.waits_for == "no node has 1 CPU free")  # type: ignore[attr-defined]
         assert heir.state is ReplicaState.STARTING
@@ -166,7 +169,7 @@ async def test_what_no_node_could_ever_hold_is_called_that(nodes: RayNodes) -> N
 
 async def test_a_replica_that_is_stopped_ends_its_streams_first(nodes: RayNodes) -> None:
     async with pooled(nodes, 2) as (pool, placer):
-        (stream,) = await begun(pool, 1)
+        (stream,) = await begun(pool, 1, tokens=700)
         (leaving,) = [one for one in placer.replicas if pool.in_flight(one.replica_id)]
         stopping = asyncio.create_task(placer.stop(leaving.replica_id, PATIENCE_SECONDS))
         await asyncio.sleep(0)
