@@ -27,7 +27,8 @@ from stoker.fleet.ray_placer import RayLaunch, RayPlacer
 from stoker.gateway.balancing import Balancing
 from stoker.gateway.pool import ReplicaPool
 from tests.support.engine_streams import Running, request
-from tests.support.ray_cluster import RayNodes, await_end, descendants
+from tests.support.process_tree import await_end, descendants, parent
+from tests.support.ray_cluster import RayNodes
 from tests.support.ray_cluster import ray_cluster as cluster_of_ray
 from tests.support.server import MODEL
 from tests.support.serving_process import SLOW
@@ -94,10 +95,6 @@ def states(placer: RayPlacer) -> list[ReplicaState]:
 def replica_processes(nodes: RayNodes) -> list[int]:
     """Of `stoker serve --replica`, not its engine."""
     return [pid for pid, command in descendants(nodes.pid).items() if "--replica" in command]
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def begun(pool: ReplicaPool, count: int, tokens: int = 250) -> list[Running]:

@@ -10,11 +10,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from tests.support.process_tree import await_end, descendants
 
 QUICK = {
     "health_check_initial_delay_ms": 500,
@@ -78,33 +78,6 @@ def ray_cluster() -> Iterator[RayNodes]:
             process.stdin.close()
             process.wait(60)
             await_end(below)
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """Process ids below one, each with its command line. Zombies are not counted."""
-    parents: dict[int, tuple[int, str]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if fields[0] != "Z":
-                    parents[int(entry.name)] = (int(fields[1]), command)
-    found: dict[int, str] = {}
-    above = {pid}
-    while above:
-        below = {one: parents[one][1] for one in parents if parents[one][0] in above}
-        found |= below
-        above = set(below)
-    return found
-
-
-def await_end(pids: Iterable[int]) -> None:
-    """Fails unless all these processes end within a minute."""
-    latest = time.monotonic() + 60
-    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
-        assert time.monotonic() < latest, left
-        time.sleep(0.02)
 
 
 def main(folder: str) -> None:

@@ -188,6 +188,12 @@ def test_what_is_probably_not_meant_is_advised(tmp_path: Path, removed: str, say
     assert any(says in line for line in fleet(tmp_path, text).warnings)
 
 
+def test_replicas_that_use_more_than_they_ask_ray_for_are_pointed_out(tmp_path: Path) -> None:
+    text = '[engine]\nthreads = 8\n[[models]]\nname = "m"\nplacer = "ray"\nray.cpus = 4\n'
+    assert any("ray.cpus is 4 though" in line for line in fleet(tmp_path, text).warnings)
+    assert not fleet(tmp_path, text.replace("cpus = 4", "cpus = 8")).warnings
+
+
 def test_a_section_that_a_list_replaces_is_pointed_out(tmp_path: Path) -> None:
     loaded = fleet(tmp_path, "[model]\nname = 'a'\n[[models]]\nname = 'b'\n")
     assert loaded.warnings == ("model.name does nothing beside [[models]]",)
