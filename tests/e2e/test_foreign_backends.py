@@ -429,8 +429,7 @@ async def test_a_changed_backend_is_asked_from_then_on(tmp_path: Path) -> None:
             await ask(running)
             entry = replace(running.config.backends[0], url=f"{new.url}/v1")
             forwarder = running.application.front.forwarder
-            change = asyncio.run_coroutine_threadsafe(forwarder.configure([entry]), running.loop)
-            await asyncio.wrap_future(change)
+            running.call(lambda: forwarder.configure([entry]))
             assert (await ask(running)).json == ANSWER
     assert (len(old.received), len(new.received)) == (1, 1)
 

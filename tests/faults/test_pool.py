@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 from msgspec.structs import replace
@@ -217,3 +218,38 @@ async def test_before_a_replica_has_loaded_requests_are_told_so() -> None:
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
     await pool.close()
+
+
+async def test_a_replica_that_is_away_counts_for_no_capacity() -> None:
+    async with running_pool(2) as running:
+        await until(lambda: running.ready() == 2)
+        both = running.pool.info
+        running.kill(0, signal.SIGSTOP)
+        await running.replicas[1].sleep(0.0)
+        asleep = running.pool.info
+        assert asleep.max_running * 2 == both.max_running
+        running.kill(0)
+        await until(lambda: running.ready() == 0)
+        assert running.pool.info == asleep, "none is ready: as one of them"
+        await running.replicas[1].wake()
+        await until(lambda: running.ready() == 2)
+        assert running.pool.info == both
+
+
+@pytest.mark.fault("F16")
+async def test_another_way_to_balance_holds_for_the_next_request_and_ends_none() -> None:
+    async with running_pool(2) as running:
+        await until(lambda: running.ready() == 2)
+        first = Running(running.pool, request("first", 300))
+        await first.has(1)
+        running.pool.configure(BalanceSection(policy="session"))
+        streams = []
+        for number in range(6):
+            asked = replace(request(f"s{number}", 300), session="one")
+            streams.append(Running(running.pool, asked))
+            await streams[-1].has(1)
+        most = max(running.pool.in_flight(one.replica_id) for one in running.replicas)
+        assert most > 4, "the least loaded would have been four and three"
+        for stream in (first, *streams):
+            await stream.ended()
+            assert stream.tokens == wanted(stream.asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -59,8 +59,12 @@ class ByModel:
     async def __call__(self, exchange: Exchange) -> None:
         self._front.check_accepting()
         route = await self._route(exchange)
-        *targets, last = self._front.forwarder.order(route.targets)
-        for target in targets:
+        async with self._front.forwarder.routed(route.targets) as targets:
+            await self._first_that_can(exchange, targets)
+
+    async def _first_that_can(self, exchange: Exchange, targets: Sequence[Target]) -> None:
+        *others, last = targets
+        for target in others:
             try:
                 await self._answer(exchange, target)
             except StokerError as error:

@@ -36,13 +36,15 @@ class Reloading:
         if reload.of("tenants"):
             await self._limit(config, keyring)
         front.keyring = keyring
+        front.forwarder.configure(config.backends)  # both at once: nobody is routed in between
         front.routes = route_table(config, list(front.services))
-        if reload.of("backends"):
-            await front.forwarder.configure(config.backends)
+        await front.forwarder.close_unused()
         for entry in served.models(config):
             service = front.services[entry.name]
             service.price = price_of(entry)
             service.line.configure(config.queue)
+            if reload.of("balance") and isinstance(service.backend, ReplicaPool):
+                service.backend.configure(config.balance)
         if reload.of("models"):
             self._scale(config)
         if reload.of("log"):

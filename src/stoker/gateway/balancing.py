@@ -45,9 +45,14 @@ class Balancing:
         """`cache_key` is that of the replicas' engines; empty where none reports."""
         self._hash = keyed_hash(cache_key)
         self._known = KnownPrefixes(PrefixIndex(MAX_BLOCKS), ApproximateIndex())
-        self._balancer = make_balancer(section, self._known, Random(seed).random)  # noqa: S311
-        self._reads = section.policy in READS_PROMPTS
+        self._random = Random(seed).random  # noqa: S311
         self._output = ExpectedOutput()
+        self.configure(section)
+
+    def configure(self, section: BalanceSection) -> None:
+        """What is known of caches stays; sessions are placed anew."""
+        self._balancer = make_balancer(section, self._known, self._random)
+        self._reads = section.policy in READS_PROMPTS
 
     def choose(
         self, request: Request, block_size: int, replicas: Sequence[ReplicaView], now: float

@@ -9,6 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from stoker import errors
+from stoker.config.fleet_schema import BalanceSection
 from stoker.core.clock import Clock
 from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
@@ -77,12 +78,25 @@ class ReplicaPool:
         wait, and `wanted` is called."""
         self._replicas.when_wanted(wanted)
 
+    @property
+    def managed(self) -> bool:
+        """Whether somebody brings up replicas as they are needed."""
+        return self._replicas.managed
+
+    def expect(self, info: EngineInfo) -> None:
+        """So a replica will be: requests are checked by this while none has loaded yet."""
+        self._replicas.expect(info)
+
+    def configure(self, section: BalanceSection) -> None:
+        """Another way to choose among replicas, for requests that come from now on."""
+        self._replicas.configure(section)
+
     # --- Backend ----------------------------------------------------------------------------
 
     @property
     def info(self) -> EngineInfo:
-        """What any replica can do; together they hold as many requests as all that are awake do, or
-        as one while there is none."""
+        """What any replica can do; together they hold as many requests as those that are ready do,
+        or as one while there is none."""
         infos = self._replicas.infos
         if not infos:
             raise errors.Loading("the model is loading", retry_after=1.0)

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 
+from stoker.config.fleet_schema import BalanceSection
 from stoker.core.clock import Clock
 from stoker.core.request import Request
 from stoker.engine.interface import BlockSource, EngineInfo, EngineState
@@ -45,15 +46,27 @@ class ReplicaSet:
 
     @property
     def infos(self) -> list[EngineInfo]:
-        """Of those that are awake and have loaded; while there is none, what one was."""
-        awake = [one for one in self.all if one.state is not ReplicaState.SLEEPING]
-        found = [info for info in map(_info, awake) if info is not None]
+        """Of those that take requests; while there is none, what one was."""
+        ready = [one for one in self.all if one.state is ReplicaState.READY]
+        found = [info for info in map(_info, ready) if info is not None]
         return found if found or self._known is None else [self._known]
+
+    def expect(self, info: EngineInfo) -> None:
+        """So a replica will be, though none has loaded yet."""
+        self._known = info
+
+    def configure(self, section: BalanceSection) -> None:
+        """Holds for whoever comes from now on."""
+        self._balancing.configure(section)
 
     def in_flight(self, replica_id: str) -> int:
         """Requests dispatched there that have not ended."""
         account = self._accounts.get(replica_id)
         return 0 if account is None else account.in_flight
+
+    @property
+    def managed(self) -> bool:
+        return self._wanted is not None
 
     def when_wanted(self, wanted: Callable[[], None]) -> None:
         """`wanted` is called when a request waits and there is no replica to take it."""

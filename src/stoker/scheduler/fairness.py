@@ -3,7 +3,8 @@
 Each tenant's counter grows with the tokens computed for it; among tenants with waiting requests,
 the one with the smallest counter is served. A prompt is charged when it is admitted, so that a
 burst is admitted in turn. A tenant that had nothing waiting starts level with those that had:
-time in which it asked for less than its share earns no credit.
+time in which it asked for less than its share earns no credit. One that got more than they did is
+not let off by leaving: what it is ahead stays known until they have caught up.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from stoker.scheduler.sequence import Sequence
 
 INPUT_WEIGHT = 1.0
 OUTPUT_WEIGHT = 2.0
+MOST_DEBTS = 1024
+"""Tenants that are remembered while they have nothing here. Beyond it the least debt is let off."""
 
 
 class _Tenant:
@@ -30,6 +33,8 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._tenants: dict[str, _Tenant] = {}
+        self._debts: dict[str, float] = {}
+        """Counters of tenants that have nothing here and are ahead of some that have."""
         self._size = 0
         self.num_tokens = 0
         """Of all that wait."""
@@ -43,7 +48,8 @@ class FairQueue:
         """A new sequence. Its tenant is known until `retire` is called for all of its sequences."""
         tenant = self._tenants.get(sequence.request.tenant)
         if tenant is None:
-            tenant = self._tenants[sequence.request.tenant] = _Tenant(0.0)
+            debt = self._debts.pop(sequence.request.tenant, 0.0)
+            tenant = self._tenants[sequence.request.tenant] = _Tenant(debt)
         if not tenant.waiting:
             tenant.counter = max(tenant.counter, self._level())
         tenant.active += 1
@@ -79,15 +85,30 @@ class FairQueue:
         self._tenants[sequence.request.tenant].counter += cost
 
     def retire(self, request: Request) -> None:
-        """The sequence is finished; a tenant with nothing left is forgotten, so that the table
-        never outgrows the requests in flight."""
+        """The sequence is finished. Of a tenant with nothing left only a debt is remembered."""
         tenant = self._tenants[request.tenant]
         tenant.active -= 1
         if tenant.active == 0:
             del self._tenants[request.tenant]
+            self._remember(request.tenant, tenant.counter)
 
     def waiting(self) -> list[Sequence]:
         return [entry[3] for tenant in self._tenants.values() for entry in tenant.waiting]
+
+    def _remember(self, name: str, counter: float) -> None:
+        """Whoever is not ahead of anybody would be lifted as far anyway; and when nobody is left,
+        nobody is harmed by what was."""
+        if not self._tenants:
+            self._debts.clear()
+            self._served = _Tenant(0.0)
+            return
+        least = min(self._level(), *(tenant.counter for tenant in self._tenants.values()))
+        if counter > least:
+            self._debts[name] = counter
+        if len(self._debts) > MOST_DEBTS:
+            self._debts = {name: debt for name, debt in self._debts.items() if debt > least}
+        if len(self._debts) > MOST_DEBTS:
+            del self._debts[min(self._debts, key=lambda name: self._debts[name])]
 
     def _level(self) -> float:
         waiting = (tenant.counter for tenant in self._tenants.values() if tenant.waiting)

@@ -6,6 +6,9 @@ from stoker.core.ids import RequestId
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.executor.fake import FakeExecutor, FakeOptions
+from stoker.kv.prefix_cache import Chain
+from stoker.scheduler.fairness import MOST_DEBTS, FairQueue
+from stoker.scheduler.sequence import Sequence
 from tests.support.driving import Driver, make_scheduler
 
 PROMPT, OUTPUT, RUNNING = 20, 10, 4
@@ -104,6 +107,46 @@ def test_who_is_preempted_does_not_pay_twice() -> None:
         running.step()
     assert running.scheduler.counters.preemptions > 0
     assert paid <= PROMPT + 2 * 20
+
+
+def test_leaving_and_coming_back_at_once_pays_no_debt() -> None:
+    """What a tenant is ahead of those that wait is known when it returns."""
+    queue = FairQueue()
+    for number in range(10):
+        queue.add(waiting("patient", number))
+    queue.add(waiting("hasty", 0))
+    served = []
+    for turn in range(1, 9):
+        head = queue.head()
+        assert head is not None
+        served.append(head.request.tenant)
+        queue.remove(head)
+        queue.charge(head, output_tokens=100 if head.request.tenant == "hasty" else 10)
+        if head.request.tenant == "hasty":
+            queue.retire(head.request)
+            queue.add(waiting("hasty", turn))
+    assert served.count("hasty") == 1
+
+
+def test_debts_of_tenants_that_left_are_bounded_and_end_with_the_work() -> None:
+    queue = FairQueue()
+    behind = waiting("behind", 0)
+    queue.add(behind)
+    for number in range(MOST_DEBTS + 50):
+        passing = waiting(f"tenant {number}", 0)
+        queue.add(passing)
+        queue.remove(passing)
+        queue.charge(passing, output_tokens=number + 1)
+        queue.retire(passing.request)
+    assert len(queue._debts) == MOST_DEBTS
+    assert f"tenant {MOST_DEBTS + 49}" in queue._debts
+    queue.remove(behind)
+    queue.retire(behind.request)
+    assert queue._debts == {}
+
+
+def waiting(tenant: str, index: int) -> Sequence:
+    return Sequence(request(tenant, index), index, 0.0, Chain(tenant, b""), frozenset())
 
 
 def test_tenants_are_forgotten_when_their_last_request_ends() -> None:

@@ -17,6 +17,7 @@ class ForeignBackend:
         self.transport = transport
         self.standing = Standing()
         self._open = 0
+        self._expecting = 0
         self._retired = False
 
     @property
@@ -39,17 +40,29 @@ class ForeignBackend:
 
     @property
     def in_use(self) -> bool:
-        return self._open > 0
+        return self._open > 0 or self._expecting > 0
 
     async def leave(self) -> None:
         self._open -= 1
-        await self._close_when_unused()
+        await self.close_if_unused()
 
-    async def retire(self) -> None:
-        """No new request comes; those that are under way end as they would."""
+    @property
+    def expected_at(self) -> bool:
+        """Whether requests that were routed here may still come."""
+        return self._expecting > 0
+
+    def expect(self) -> None:
+        """A request may come, until it says that it will not."""
+        self._expecting += 1
+
+    async def expect_no_longer(self) -> None:
+        self._expecting -= 1
+        await self.close_if_unused()
+
+    def retire(self) -> None:
+        """No new request is expected; those that are under way end as they would."""
         self._retired = True
-        await self._close_when_unused()
 
-    async def _close_when_unused(self) -> None:
-        if self._retired and not self._open:
+    async def close_if_unused(self) -> None:
+        if self._retired and not self.in_use:
             await self.transport.close()

@@ -52,16 +52,21 @@ class Forwarder:
         self._probes = HealthProbes(self._clock)
         self._take(entries)
 
-    async def configure(self, entries: Sequence[BackendEntry]) -> None:
+    def configure(self, entries: Sequence[BackendEntry]) -> None:
         """Backends that are as they were keep what is known of them; the others end what they
-        have. Raises ConfigError, and then nothing has changed."""
+        have, and `close_unused` is to follow. Raises ConfigError, and then nothing has changed."""
         before = self._backends
         self._take(entries)
         for name, backend in before.items():
             if self._backends.get(name) is not backend:
                 self._retired.append(backend)
-                await backend.retire()
+                backend.retire()
+
+    async def close_unused(self) -> None:
+        """Of those that are not configured any more. The others follow by themselves."""
+        unused = [backend for backend in self._retired if not backend.in_use]
         self._retired = [backend for backend in self._retired if backend.in_use]
+        await asyncio.gather(*(backend.close_if_unused() for backend in unused))
 
     async def close(self) -> None:
         """Answers under way are broken off. Safe to call twice."""
@@ -70,17 +75,25 @@ class Forwarder:
         await asyncio.gather(*(backend.transport.close() for backend in every))
 
     def price(self, target: ForeignTarget) -> Price:
-        backend = self._backends.get(target.backend)
+        backend = self._find(target.backend)
         price = backend.entry.prices.get(target.model) if backend is not None else None
         if price is None:
             return Price()
         return Price.per_million(price.input, price.cached_input, price.output)
 
-    def order(self, targets: Sequence[Target]) -> Sequence[Target]:
-        """The same targets; backends that are not doing well give way to those behind them."""
-        now = self._clock.monotonic()
-        self._probes.watch(self._backends.values())
-        return sorted(targets, key=lambda target: self._gives_way(target, now))
+    @asynccontextmanager
+    async def routed(self, targets: Sequence[Target]) -> AsyncIterator[Sequence[Target]]:
+        """The same targets; backends that are not doing well give way to those behind them. Until
+        it is left, each of them can be asked, whatever is configured meanwhile."""
+        names = {target.backend for target in targets if isinstance(target, ForeignTarget)}
+        expecting = [self._backends[name] for name in names & self._backends.keys()]
+        for backend in expecting:
+            backend.expect()
+        try:
+            yield self._order(targets)
+        finally:
+            for backend in expecting:
+                await backend.expect_no_longer()
 
     @asynccontextmanager
     async def forward(
@@ -90,7 +103,7 @@ class Forwarder:
         or one JSON object. Left, the backend is told to stop. `tally` says what was used, at any
         time. Raises RequestError, CapacityError or BackendFailed, now or between pieces; the end of
         the pieces is the end of a whole answer."""
-        backend = self._backends.get(target.backend)
+        backend = self._find(target.backend)
         if backend is None or (target.private and not backend.entry.private):
             raise NoCapacity("that backend is not what it was when this request was routed")
         self._budget.request(self._clock.monotonic())
@@ -134,6 +147,16 @@ class Forwarder:
         if seconds:
             log.warning("backend '%s' fails much more than others", backend.name)
             backend.standing.eject(now, seconds)
+
+    def _find(self, name: str) -> ForeignBackend | None:
+        """One that is not configured any more only while somebody was routed to it before."""
+        leaving = (one for one in reversed(self._retired) if one.name == name and one.expected_at)
+        return self._backends.get(name) or next(leaving, None)
+
+    def _order(self, targets: Sequence[Target]) -> Sequence[Target]:
+        now = self._clock.monotonic()
+        self._probes.watch(self._backends.values())
+        return sorted(targets, key=lambda target: self._gives_way(target, now))
 
     def _gives_way(self, target: Target, now: float) -> bool:
         backend = self._backends.get(target.backend) if isinstance(target, ForeignTarget) else None

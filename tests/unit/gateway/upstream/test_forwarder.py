@@ -13,7 +13,7 @@ import pytest
 from stoker.config.fleet_schema import BackendEntry
 from stoker.core.clock import ManualClock
 from stoker.errors import ConfigError, InvalidRequest, StokerError
-from stoker.gateway.routes import ForeignTarget, OwnTarget
+from stoker.gateway.routes import ForeignTarget, OwnTarget, Target
 from stoker.gateway.upstream.backend_address import BackendAddress
 from stoker.gateway.upstream.forwarder import Forwarder
 from stoker.gateway.upstream.health import FAILURES, HealthProbes
@@ -69,6 +69,10 @@ class Setting:
         self.transports[entry.name] = Told(entry)
         return self.transports[entry.name]
 
+    async def order(self, targets: list[Target]) -> list[Target]:
+        async with self.forwarder.routed(targets) as ordered:
+            return list(ordered)
+
     async def ask(self, target: ForeignTarget) -> StokerError | None:
         try:
             async with self.forwarder.forward(target, QUESTION, Tally(10, 10)) as pieces:
@@ -80,17 +84,17 @@ class Setting:
 
 async def test_a_backend_that_is_ill_gives_way_and_is_asked_last() -> None:
     setting = Setting(entry("a"), entry("b"), chance=lambda: 0.5)
-    assert list(setting.forwarder.order([A, OURS, B])) == [A, OURS, B]
+    assert await setting.order([A, OURS, B]) == [A, OURS, B]
     setting.transports["a"].status = 500
     for _ in range(5):
         assert await setting.ask(A) is not None
-    assert list(setting.forwarder.order([A, OURS, B])) == [OURS, B, A]
+    assert await setting.order([A, OURS, B]) == [OURS, B, A]
     setting.transports["a"].status = 200
     setting.clock.advance(6.0)
     assert [await setting.ask(A) for _ in range(2)] == [None, None]
-    assert list(setting.forwarder.order([A, OURS, B])) == [OURS, B, A]  # slowly
+    assert await setting.order([A, OURS, B]) == [OURS, B, A]  # slowly
     setting.clock.advance(30.0)
-    assert list(setting.forwarder.order([A, OURS, B])) == [A, OURS, B]
+    assert await setting.order([A, OURS, B]) == [A, OURS, B]
 
 
 async def test_a_backend_that_fails_often_gives_way_before_its_breaker_opens() -> None:
@@ -100,7 +104,7 @@ async def test_a_backend_that_fails_often_gives_way_before_its_breaker_opens() -
         await setting.ask(A)
         await setting.ask(B)
         setting.clock.advance(0.1)
-    assert list(setting.forwarder.order([A, B])) == [B, A]
+    assert await setting.order([A, B]) == [B, A]
 
 
 async def test_a_local_fault_of_whoever_reads_is_not_the_backends() -> None:
@@ -139,7 +143,8 @@ async def test_a_removed_backend_ends_what_it_has() -> None:
     asking = asyncio.create_task(setting.ask(A))
     await eventually(lambda: transport.calls)
     kept = setting.transports["b"]
-    await setting.forwarder.configure([entry("b")])
+    setting.forwarder.configure([entry("b")])
+    await setting.forwarder.close_unused()
     assert setting.transports["b"] is kept
     assert transport.closed == 0
     refused = await setting.ask(A)
@@ -148,6 +153,18 @@ async def test_a_removed_backend_ends_what_it_has() -> None:
     transport.hold.set()
     assert await asking is None
     assert transport.closed == 1
+
+
+async def test_who_was_routed_to_a_backend_before_it_was_removed_is_still_answered() -> None:
+    setting = Setting(entry("a"), entry("b"))
+    transport = setting.transports["a"]
+    async with setting.forwarder.routed([A, B]):
+        setting.forwarder.configure([entry("b")])
+        await setting.forwarder.close_unused()
+        assert await setting.ask(A) is None
+        assert transport.closed == 0
+    assert transport.closed == 1
+    assert await setting.ask(A) is not None
 
 
 async def test_a_full_pool_is_an_overload_and_nothing_waits() -> None:
