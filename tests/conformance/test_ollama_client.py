@@ -95,7 +95,7 @@ def test_no_length_is_all_that_the_context_holds(client: Client) -> None:
 
 def test_a_name_without_a_tag_is_the_latest(client: Client) -> None:
     assert client.chat(f"{MODEL}:latest", MESSAGES, options=OPTIONS).model == MODEL
-    assert client.show(f"{MODEL}:latest").capabilities == ["completion"]
+    assert client.show(f"{MODEL}:latest").capabilities == ["completion", "tools"]
 
 
 def test_the_models(client: Client) -> None:

@@ -1,41 +1,15 @@
-"""Bad requests to the surfaces that are not OpenAI's: each refused by name, in that surface's form.
-
-A row is a change from a good request, and what the answer must name.
-"""
+"""Bad requests to the surfaces that are not OpenAI's: each refused by name, in its own form."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.surfaces import BY_NAME, SurfaceCase
+from tests.security.bad_requests import GONE
+from tests.security.surface_rows import SurfaceRequest, row
+from tests.support.surfaces import BY_NAME
 
-GONE = object()
 NOT_WHOLE = {"text": "5", "fraction": 1.5, "true": True, "list": [1], "10^40": 10**40}
-
-
-@dataclass(frozen=True)
-class SurfaceRequest:
-    name: str
-    surface: SurfaceCase
-    body: bytes
-    named: str
-    """In the message."""
-    status: int = 400
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def row(
-    surface: str, name: str, named: str | None = None, *, status: int = 400, **changes: Any
-) -> SurfaceRequest:
-    """`named`: by default, the one field that is changed."""
-    case = BY_NAME[surface]
-    body = {**case.ask(5, 1, False), **changes}
-    sent = {key: value for key, value in body.items() if value is not GONE}
-    shown = f"'{next(iter(changes))}'" if named is None else named
-    return SurfaceRequest(f"{surface} {name}", case, json.dumps(sent).encode(), shown, status)
 
 
 def _messages() -> Iterator[SurfaceRequest]:
@@ -47,9 +21,12 @@ def _messages() -> Iterator[SurfaceRequest]:
     yield row(s, "max_tokens is 0", max_tokens=0)
     yield row(s, "too warm", temperature=1.1)
     yield row(s, "top_p is 0", top_p=0)
-    yield row(s, "a tool", tools=[{"name": "f", "input_schema": {}}])
-    yield row(s, "a forced tool", tool_choice={"type": "any"})
-    yield row(s, "thinking", thinking={"type": "enabled", "budget_tokens": 1024})
+    tool = {"name": "f", "input_schema": {}}
+    yield row(s, "a strict tool", "'tools[0].strict'", tools=[{**tool, "strict": True}])
+    for kind, choice in {"any": {"type": "any"}, "one": {"type": "tool", "name": "f"}}.items():
+        yield row(s, f"a call of {kind}", "'tool_choice'", tools=[tool], tool_choice=choice)
+    yield row(s, "a call of no tool", "'tool_choice'", tool_choice={"type": "any"})
+    yield row(s, "thinking by a model that does not", thinking={"type": "enabled"})
     for place, value in {
         "format.type": {"type": "xml"},
         "format.schema": {"type": "json_schema"},
@@ -72,7 +49,7 @@ def _messages() -> Iterator[SurfaceRequest]:
     yield row(s, "too many stops", "'stop_sequences'", stop_sequences=["a"] * 100)
     yield row(s, "an unknown field", max_token=5)
     yield row(s, "a picture as system", "'system[0]'", system=[{"type": "image"}])
-    for kind in ("image", "document", "tool_use", "tool_result", "thinking", "search_result"):
+    for kind in ("image", "document", "tool_use", "thinking", "search_result"):
         message = {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": kind}]}
         yield row(s, f"a block of {kind}", "'messages[0].content[1]'", messages=[message])
     block = {"type": "text", "text": "a", "source": {"type": "url", "url": "http://10.0.0.1"}}
@@ -100,8 +77,12 @@ def _responses() -> Iterator[SurfaceRequest]:
     yield row(s, "a stored prompt", prompt={"id": "p"})
     yield row(s, "storing", store=True)
     yield row(s, "work in the background", background=True)
-    yield row(s, "a tool", tools=[{"type": "web_search"}])
-    yield row(s, "a forced tool", tool_choice="required")
+    tool = {"type": "function", "name": "f", "parameters": {}}
+    yield row(s, "a strict tool", "'tools[0].strict'", tools=[{**tool, "strict": True}])
+    named = {"type": "function", "name": "f"}
+    for kind, choice in {"any": "required", "one": named}.items():
+        yield row(s, f"a call of {kind}", "'tool_choice'", tools=[tool], tool_choice=choice)
+    yield row(s, "a call of no tool", "'tool_choice'", tool_choice="required")
     yield row(s, "an unknown format", "'text.format.type'", text={"format": {"type": "xml"}})
     yield row(s, "few words", "'text.verbosity'", text={"verbosity": "low"})
     yield row(s, "cutting what is too long", truncation="auto")
@@ -117,9 +98,8 @@ def _responses() -> Iterator[SurfaceRequest]:
     yield row(s, "an unknown field", max_tokens=5)
     yield row(s, "too warm", temperature=2.1)
     yield row(s, "options of no stream", stream_options={"include_obfuscation": False})
-    for kind in ("function_call", "function_call_output", "reasoning", "item_reference"):
-        items = [{"role": "user", "content": "a"}, {"type": kind, "id": "i"}]
-        yield row(s, f"an item of {kind}", "'input[1]'", input=items)
+    items = [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "i"}]
+    yield row(s, "an item of before", "'input[1]'", input=items)
     for kind in ("input_image", "input_file", "input_audio", "refusal"):
         part = {"type": kind, "image_url": "http://10.0.0.1", "refusal": "no"}
         items = [{"role": "user", "content": [part]}]
@@ -154,7 +134,8 @@ def _ollama(s: str) -> Iterator[SurfaceRequest]:
     yield _options(s, "an empty stop", stop=[""])
     yield _options(s, "too many stops", stop=["a"] * 100)
     yield row(s, "options that are a list", options=[])
-    yield row(s, "thinking", think=True)
+    for kind in (True, "high"):
+        yield row(s, f"a model that does not is to think: {kind}", think=kind)
     yield row(s, "alternatives that nothing shows", top_logprobs=2, logprobs=False)
     yield row(s, "stream is text", stream="true")
     yield row(s, "an unknown field", max_tokens=5)
@@ -167,15 +148,15 @@ def _ollama_chat() -> Iterator[SurfaceRequest]:
     yield row(s, "without messages", messages=GONE)
     yield row(s, "no messages", messages=[])
     yield row(s, "too many messages", messages=[{"role": "user", "content": "a"}] * 2000)
-    yield row(s, "a tool", tools=[{"type": "function", "function": {"name": "f"}}])
+    strict = {"name": "f", "strict": True}
+    yield row(s, "a strict tool", "'tools[0].function.strict'",
+              tools=[{"type": "function", "function": strict}])  # fmt: skip
     for name, value in {
         "images": ["aGk="], "tool_calls": [{"function": {"name": "f", "arguments": {}}}],
         "tool_name": "f", "thinking": "hm", "role": "robot", "content": None,
     }.items():  # fmt: skip
         message = {"role": "user", "content": "a", name: value}
         yield row(s, f"a message with {name}", f"'messages[0].{name}'", messages=[message])
-    told = [{"role": "tool", "content": "a"}]
-    yield row(s, "what a tool says", "'messages[0].role'", messages=told)
     yield row(s, "too long", "context", messages=[{"role": "user", "content": "a" * 3000}])
 
 

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.security.surface_requests import SURFACE_REQUESTS, SurfaceRequest
+from tests.security.surface_requests import SURFACE_REQUESTS
+from tests.security.surface_rows import SurfaceRequest
+from tests.security.surface_tools import surface_tools
 from tests.security.test_bad_requests import TELLS_TOO_MUCH
 from tests.support.healthy_stream import HealthyStream
 from tests.support.server import RunningServer, local_server
 from tests.support.surfaces import SURFACES, SurfaceCase, post
+
+ROWS = (*SURFACE_REQUESTS, *surface_tools())
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,7 @@ def neighbour(server: RunningServer) -> Iterator[HealthyStream]:
         yield stream
 
 
-@pytest.mark.parametrize("bad", SURFACE_REQUESTS, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", ROWS, ids=lambda bad: bad.name)
 def test_it_is_refused_by_name_and_disturbs_nobody(
     bad: SurfaceRequest, server: RunningServer, neighbour: HealthyStream
 ) -> None:
@@ -45,5 +49,6 @@ def test_the_request_that_the_rows_change_is_a_good_one(
 
 
 def test_each_has_a_name() -> None:
-    names = [bad.name for bad in SURFACE_REQUESTS]
+    names = [bad.name for bad in ROWS]
     assert len(names) == len(set(names))
+    assert len(names) >= 500

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from stoker.api.answer_sections import Sections
 from stoker.api.assembler import TextDelta
 from stoker.api.failure import as_stoker_error
 from stoker.api.generation import Choice
@@ -18,7 +19,6 @@ from stoker.api.sse import EventStream
 from stoker.core.output import TokenLogprobs
 from stoker.errors import BudgetExhausted, DeadlineExceeded
 from stoker.gateway.admission import Demand
-from stoker.text.calls.pieces import Piece
 
 ENGINE_MARGIN = 1.0
 """Seconds the engine has to report a passed deadline before we end the request ourselves."""
@@ -31,7 +31,7 @@ class Collected:
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        self.parts: list[Piece] = []
+        self.sections = Sections()
         self.logprobs: list[TokenLogprobs] = []
         self.prompt_logprobs: list[TokenLogprobs] = []
         self.finish_reason = ""
@@ -51,7 +51,7 @@ class Collected:
 
     def add(self, delta: TextDelta) -> None:
         self.pieces.append(delta.text)
-        self.parts += delta.parts
+        self.sections.add(delta)
         self.logprobs += delta.logprobs
         self.prompt_logprobs += delta.prompt_logprobs
         self.finish_reason = delta.finish_reason or self.finish_reason
@@ -128,10 +128,9 @@ class Answer:
         async with aclosing(self._batches()) as batches:
             async for batch in batches:
                 unfinished -= sum(delta.finish_reason is not None for delta in batch)
-                events = self._shape.events(batch)
-                if not opened:
-                    events = self._shape.opening(self._usage.usage) + events
-                    opened = True
+                opening = b"" if opened else self._shape.opening(self._usage.usage)
+                events = opening + self._shape.events(batch)
+                opened = True
                 if not unfinished:
                     break
                 if events:

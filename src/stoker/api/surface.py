@@ -21,6 +21,8 @@ from stoker.api.plan import Plan
 from stoker.config.schema import LimitsSection
 from stoker.errors import RequestError
 
+_PLACE = re.compile(r"\[\d+\]")
+
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
@@ -32,6 +34,8 @@ class Asked(msgspec.Struct, frozen=True):
     """The most where `request` names no length, as far as the context holds them; None: all."""
     in_parts: bool = False
     """The surface's shape spells the parts of an answer. Else reasoning is text as any other."""
+    must_think: bool = False
+    """A model whose template shows no reasoning is refused, as `thinking`."""
 
 
 class Surface(Protocol[Body]):
@@ -42,7 +46,8 @@ class Surface(Protocol[Body]):
 
     @property
     def names(self) -> Mapping[str, str]:
-        """What clients here call a field of ours that is refused later: ours to theirs."""
+        """What clients here call a field of ours that is refused later: ours to theirs. A place in
+        a list is written as []."""
         ...
 
     def asked(self, body: Body, limits: LimitsSection) -> Asked:
@@ -58,11 +63,16 @@ def spelled(names: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        ours = "|".join(names) or "(?!)"
+        ours = "|".join(re.escape(name).replace(r"\[\]", r"\[\d+\]") for name in names) or "(?!)"
         error.message = re.sub(rf"(?<=')({ours})(?=['.\[])", _known(names), error.message)
         error.param = error.param and re.sub(rf"^({ours})(?=$|[.\[])", _known(names), error.param)
         raise
 
 
 def _known(names: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
-    return lambda found: names[found[1]]
+    def known(found: re.Match[str]) -> str:
+        places = iter(_PLACE.findall(found[1]))
+        theirs = names[_PLACE.sub("[]", found[1])]
+        return re.sub(r"\[\]", lambda _: next(places), theirs)
+
+    return known

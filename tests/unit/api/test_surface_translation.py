@@ -94,3 +94,14 @@ def test_a_later_refusal_names_the_clients_field(
     ):
         raise InvalidRequest(message, param=param)
     assert (caught.value.param, caught.value.message) == (told_param, told)
+
+
+def test_places_in_lists_are_kept_where_a_refusal_is_named_anew() -> None:
+    names = {"tools[].function.parameters": "tools[].schema", "tools[].function": "tools[]"}
+    with pytest.raises(InvalidRequest) as caught, spelled(names):
+        raise InvalidRequest(
+            "'tools[3].function.parameters.type' is wrong, as is 'tools[12].function.name'",
+            param="tools[12].function.name",
+        )
+    assert caught.value.message == "'tools[3].schema.type' is wrong, as is 'tools[12].name'"
+    assert caught.value.param == "tools[12].name"

@@ -1,13 +1,14 @@
-"""Anthropic's messages as ours: the system prompt first, turns of one side joined, text only."""
+"""Anthropic's messages as ours: the system prompt first, turns of one side joined."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from stoker.api.anthropic.schema import CountTokensRequest, InputBlock
+from stoker.api.anthropic.blocks import messages_of, text_of
+from stoker.api.anthropic.schema import CountTokensRequest, Thinking
+from stoker.api.anthropic.tools import our_choice, our_tools
 from stoker.api.openai.chat_schema import ChatRequest, Message
+from stoker.api.openai.thinking import thinking_variables
 from stoker.config.schema import LimitsSection
-from stoker.errors import InvalidRequest, UnsupportedConstraint
+from stoker.errors import InvalidRequest
 
 
 def conversation(body: CountTokensRequest, limits: LimitsSection) -> ChatRequest:
@@ -17,50 +18,54 @@ def conversation(body: CountTokensRequest, limits: LimitsSection) -> ChatRequest
         raise InvalidRequest("'messages' is empty", param="messages")
     if len(body.messages) > limits.messages:
         raise InvalidRequest(f"more than {limits.messages} messages", param="messages")
-    unfinished = body.messages[-1].role == "assistant"
+    messages = _turns(body, limits)
+    choice = body.tool_choice
     return ChatRequest(
         model=body.model,
-        messages=_turns(body, limits),
-        continue_final_message=unfinished or None,
+        messages=messages,
+        continue_final_message=_unfinished(messages[-1]) or None,
         reasoning_effort=body.output_config.effort if body.output_config else None,
+        chat_template_kwargs=thinking_variables(thinks(body.thinking)),
+        tools=our_tools(body.tools),
+        tool_choice=our_choice(choice),
+        parallel_tool_calls=not choice.disable_parallel_tool_use if choice else None,
     )
+
+
+def thinks(thinking: Thinking | None) -> bool | None:
+    """None: as the model does by itself."""
+    if thinking is None or thinking.type == "adaptive":
+        return None
+    return thinking.type == "enabled"
+
+
+def _unfinished(last: Message) -> bool:
+    if last.tool_calls:
+        raise InvalidRequest(
+            "'messages' ends with calls that have no results",
+            param="messages",
+            hint="Send a message of the user with a block of type 'tool_result' for each call.",
+        )
+    return last.role == "assistant"
 
 
 def _turns(body: CountTokensRequest, limits: LimitsSection) -> list[Message]:
-    said: list[tuple[str, str]] = []
+    said: list[Message] = []
     if body.system:
-        said.append(("system", _text(body.system, "system", limits)))
+        said.append(Message(role="system", content=text_of(body.system, "system", limits)))
     for position, message in enumerate(body.messages):
-        text = _text(message.content, f"messages[{position}].content", limits)
-        if said and said[-1][0] == message.role:
-            text = f"{said.pop()[1]}\n{text}"
-        said.append((message.role, text))
-    return [Message(role=role, content=text) for role, text in said]  # type: ignore[arg-type]
+        for one in messages_of(message, f"messages[{position}]", limits):
+            if said and said[-1].role == one.role != "tool" and not said[-1].tool_calls:
+                one = _joined(said.pop(), one)
+            said.append(one)
+    return said
 
 
-def _text(content: str | Sequence[InputBlock], place: str, limits: LimitsSection) -> str:
-    if isinstance(content, str):
-        return content
-    if not content:
-        raise InvalidRequest(f"'{place}' is empty", param=place)
-    if len(content) > limits.content_parts:
-        raise InvalidRequest(f"'{place}' has more than {limits.content_parts} parts", param=place)
-    return "\n".join(
-        _block(block, f"{place}[{position}]") for position, block in enumerate(content)
+def _joined(first: Message, second: Message) -> Message:
+    thought = [first.reasoning_content, second.reasoning_content]
+    return Message(
+        role=first.role,
+        content=f"{first.content}\n{second.content}",
+        reasoning_content="\n".join(filter(None, thought)) or None,
+        tool_calls=second.tool_calls,
     )
-
-
-def _block(block: InputBlock, place: str) -> str:
-    if block.type != "text":
-        raise UnsupportedConstraint(
-            f"'{place}' is not text; this model reads text only",
-            param=place,
-            hint="Send blocks of type 'text'. No address in a message is ever fetched.",
-        )
-    for name in block.NOT_TEXT:
-        if getattr(block, name) not in (None, []):
-            where = f"{place}.{name}"
-            raise UnsupportedConstraint(f"'{where}' is not supported", param=where)
-    if block.text is None:
-        raise InvalidRequest(f"'{place}.text' is required", param=f"{place}.text")
-    return block.text

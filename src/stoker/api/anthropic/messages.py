@@ -7,12 +7,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from stoker.api.anthropic.conversation import conversation
+from stoker.api.anthropic.conversation import conversation, thinks
 from stoker.api.anthropic.message_shape import MessageShape
-from stoker.api.anthropic.schema import MessagesRequest, OutputConfig
+from stoker.api.anthropic.schema import MessagesRequest, OutputConfig, Thinking
+from stoker.api.anthropic.tools import TOOL_NAMES
 from stoker.api.plan import Plan
 from stoker.api.surface import Asked
 from stoker.config.schema import LimitsSection
+from stoker.errors import InvalidRequest
 
 
 class Messages:
@@ -23,9 +25,11 @@ class Messages:
     names: Mapping[str, str] = {
         "stop": "stop_sequences",
         "response_format": "output_config.format",
+        **TOOL_NAMES,
     }
 
     def asked(self, body: MessagesRequest, limits: LimitsSection) -> Asked:
+        _check_budget(body.thinking, body.max_tokens)
         request = replace(
             conversation(body, limits),
             stream=body.stream,
@@ -36,10 +40,21 @@ class Messages:
             seed=body.seed,
             response_format=_response_format(body.output_config),
         )
-        return Asked(request, body.max_tokens)
+        return Asked(
+            request, body.max_tokens, in_parts=True, must_think=thinks(body.thinking) is True
+        )
 
     def shape(self, body: MessagesRequest, plan: Plan) -> MessageShape:
         return MessageShape(plan.identity("msg_"), body.max_tokens)
+
+
+def _check_budget(thinking: Thinking | None, max_tokens: int) -> None:
+    budget = thinking.budget_tokens if thinking else None
+    if budget is not None and budget >= max_tokens:
+        raise InvalidRequest(
+            "'thinking.budget_tokens' must be less than 'max_tokens'",
+            param="thinking.budget_tokens",
+        )
 
 
 def _response_format(config: OutputConfig | None) -> dict[str, Any] | None:

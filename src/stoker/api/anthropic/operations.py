@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from stoker.api.anthropic.answer_schema import AssistantMessage, TokenCount
 from stoker.api.anthropic.count_tokens import CountTokens
 from stoker.api.anthropic.dialect import ANTHROPIC
 from stoker.api.anthropic.messages import Messages
-from stoker.api.anthropic.schema import (
-    AssistantMessage,
-    CountTokensRequest,
-    MessagesRequest,
-    TokenCount,
-)
+from stoker.api.anthropic.schema import CountTokensRequest, MessagesRequest
 from stoker.api.anthropic.version_gate import VersionGate
 from stoker.api.dispatch import ByModel
 from stoker.api.front import Front

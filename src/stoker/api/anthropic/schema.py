@@ -1,4 +1,4 @@
-"""The wire records of Anthropic's messages."""
+"""The wire records of Anthropic's messages: what is asked."""
 
 from __future__ import annotations
 
@@ -7,35 +7,39 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from stoker.api.anthropic.tool_schema import AnthropicTool, ToolChoice
 from stoker.api.openai.fields import AtLeastOne, Ignored, Probability, Seed, TopK, TopP
+from stoker.api.openai.tool_schema import CallId, FunctionName
 
 
 class InputBlock(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Of any type: one that is not text is refused by its place."""
+    """Of any type; which fields belong to which is said in blocks.py."""
 
     type: str
-    text: str | None = None
     cache_control: Ignored = msgspec.UNSET
-    citations: Any = None
+    text: str | None = None
 
+    thinking: str | None = None
+    """As this server gave it."""
+    signature: str | None = None
+    """Not checked."""
+
+    id: CallId | None = None
+    name: FunctionName | None = None
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    """An object."""
+
+    tool_use_id: CallId | None = None
+    content: str | list[InputBlock] | None = None
+    is_error: bool | None = None
+
+    citations: Any = None
+    caller: Any = None
+    toolset_name: Any = None
     source: Any = None
     title: Any = None
     context: Any = None
-    id: Any = None
-    name: Any = None
-    input: Any = None
-    caller: Any = None
-    tool_use_id: Any = None
-    content: Any = None
-    is_error: Any = None
-    thinking: Any = None
-    signature: Any = None
     data: Any = None
-
-    NOT_TEXT: ClassVar[tuple[str, ...]] = (
-        "citations", "source", "title", "context", "id", "name", "input", "caller",
-        "tool_use_id", "content", "is_error", "thinking", "signature", "data",
-    )  # fmt: skip
 
 
 class InputMessage(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -54,11 +58,22 @@ class OutputConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     format: MessageFormat | None = None
 
 
+class Thinking(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    type: Literal["enabled", "disabled", "adaptive"]
+    budget_tokens: Annotated[int, Meta(ge=1024, le=2**31 - 1)] | None = None
+    """A wish, at Anthropic too: `max_tokens` bounds thinking and answer together."""
+    display: Literal["summarized"] | None = None
+    """All of the thinking is shown."""
+
+
 class CountTokensRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     model: str
     messages: list[InputMessage]
     system: str | list[InputBlock] | None = None
     output_config: OutputConfig | None = None
+    tools: list[AnthropicTool] | None = None
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
 
     cache_control: Ignored = msgspec.UNSET
     """What was computed for a prompt is kept for the next one by itself."""
@@ -67,17 +82,11 @@ class CountTokensRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=Tru
     user_profile_id: Ignored = msgspec.UNSET
     workspace_id: Ignored = msgspec.UNSET
 
-    tools: Any = None
-    tool_choice: Any = None
-    thinking: Any = None
     speed: Any = None
     mcp_servers: Any = None
     context_management: Any = None
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
-        "tools": ([],),
-        "tool_choice": ({"type": "auto"}, {"type": "none"}),
-        "thinking": ({"type": "disabled"}, {"type": "adaptive"}),
         "speed": ("standard",),
         "mcp_servers": ([],),
         "context_management": (),
@@ -104,32 +113,3 @@ class MessagesRequest(CountTokensRequest, kw_only=True):
         "diagnostics": (),
         "inference_geo": (),
     }
-
-
-class TextBlock(msgspec.Struct, frozen=True):
-    text: str
-    type: Literal["text"] = "text"
-
-
-class MessageUsage(msgspec.Struct, frozen=True):
-    """All of a prompt is `input_tokens` and the two counts of cached ones together."""
-
-    input_tokens: int
-    output_tokens: int
-    cache_read_input_tokens: int
-    cache_creation_input_tokens: int = 0
-
-
-class AssistantMessage(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    type: Literal["message"] = "message"
-    role: Literal["assistant"] = "assistant"
-    model: str
-    content: list[TextBlock]
-    stop_reason: str | None
-    stop_sequence: str | None
-    usage: MessageUsage
-
-
-class TokenCount(msgspec.Struct, frozen=True):
-    input_tokens: int

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
 from stoker.api.answer import Collected
+from stoker.api.answer_parts import TOOL_CALLS
+from stoker.api.answer_sections import Section, SectionKind, SectionStream, joined
 from stoker.api.assembler import TextDelta
-from stoker.api.ollama.schema import OllamaAnswer, SaidMessage
+from stoker.api.call_arguments import arguments_object
+from stoker.api.ollama.schema import AnsweredCall, AnsweredFunction, OllamaAnswer, SaidMessage
+from stoker.api.openai.chat_parts import call_id
 from stoker.api.openai.content_logprobs import content_logprobs
 from stoker.api.openai.usage import Usage
 from stoker.api.plan import Plan
@@ -19,21 +24,34 @@ from stoker.core.output import TokenLogprobs
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where the text of an answer stands."""
+    """Where an answer stands."""
 
-    line: bytes
-    """In a line of a stream."""
-    last: Callable[[str], dict[str, str | SaidMessage]]
+    lines: Mapping[SectionKind, bytes]
+    """By kind of section, in a line of a stream."""
+    last: Callable[[SaidMessage], dict[str, Any]]
     """In the last line."""
 
 
 IN_MESSAGE = Place(
-    b'"message":{"role":"assistant","content":%b}', lambda text: {"message": SaidMessage(text)}
+    {
+        SectionKind.TEXT: b'"message":{"role":"assistant","content":%b}',
+        SectionKind.REASONING: b'"message":{"role":"assistant","content":"","thinking":%b}',
+        SectionKind.CALL: b'"message":{"role":"assistant","content":"","tool_calls":[%b]}',
+    },
+    lambda said: {"message": said},
 )
-IN_RESPONSE = Place(b'"response":%b', lambda text: {"response": text})
+IN_RESPONSE = Place(
+    {
+        SectionKind.TEXT: b'"response":%b',
+        SectionKind.REASONING: b'"response":"","thinking":%b',
+    },
+    lambda said: {"response": said.content, "thinking": said.thinking},
+)
 
 
 class OllamaShape:
+    """Implements SectionForm, too. A call is told when it is whole."""
+
     def __init__(self, plan: Plan, place: Place) -> None:
         self._plan = plan
         self._place = place
@@ -41,6 +59,8 @@ class OllamaShape:
         self._created = datetime.fromtimestamp(plan.created, UTC).isoformat()
         head = {"model": self._identity.model, "created_at": self._created}
         self._head = one_line(msgspec.json.encode(head))[:-1] + b","
+        self._stream = SectionStream(self)
+        self._calls = 0
         self._reason = ""
 
     # --- streamed ---------------------------------------------------------------------------
@@ -50,14 +70,30 @@ class OllamaShape:
 
     def events(self, batch: Sequence[TextDelta]) -> bytes:
         self._reason = batch[-1].finish_reason or ""
-        return b"".join(self._line(delta) for delta in batch if delta.text or delta.logprobs)
+        return b"".join(self._stream.events(delta) for delta in batch)
 
     def closing(self, usage: Usage) -> bytes:
-        return one_line(msgspec.json.encode(self._last("", (), self._reason, usage))) + b"\n"
+        last = self._last(SaidMessage(""), (), self._reason, usage)
+        return self._stream.closing() + one_line(msgspec.json.encode(last)) + b"\n"
 
-    def _line(self, delta: TextDelta) -> bytes:
-        text = self._place.line % json_text(delta.text)
-        return b"".join((self._head, text, self._logprobs(delta.logprobs), b',"done":false}\n'))
+    def begun(self, section: Section) -> bytes:
+        return b""
+
+    def more(self, section: Section, text: str, logprobs: Sequence[TokenLogprobs]) -> bytes:
+        if section.kind is SectionKind.CALL or not (text or logprobs):
+            return b""
+        return self._line(section.kind, json_text(text), logprobs)
+
+    def ended(self, section: Section) -> bytes:
+        if section.kind is not SectionKind.CALL:
+            return b""
+        call = one_line(msgspec.json.encode(_call(section, self._calls)))
+        self._calls += 1
+        return self._line(section.kind, call, section.logprobs)
+
+    def _line(self, kind: SectionKind, said: bytes, logprobs: Sequence[TokenLogprobs]) -> bytes:
+        text = self._place.lines[kind] % said
+        return b"".join((self._head, text, self._logprobs(logprobs), b',"done":false}\n'))
 
     def _logprobs(self, entries: Sequence[TokenLogprobs]) -> bytes:
         if not entries:
@@ -69,18 +105,24 @@ class OllamaShape:
 
     def whole(self, collected: Sequence[Collected], usage: Usage) -> bytes:
         (one,) = collected
-        return msgspec.json.encode(self._last(one.text, one.logprobs, one.finish_reason, usage))
+        sections = one.sections.all
+        said = SaidMessage(
+            joined(sections, SectionKind.TEXT),
+            thinking=joined(sections, SectionKind.REASONING) or UNSET,
+            tool_calls=_calls(sections) or UNSET,
+        )
+        return msgspec.json.encode(self._last(said, one.logprobs, one.finish_reason, usage))
 
     def _last(
-        self, text: str, logprobs: Sequence[TokenLogprobs], reason: str, usage: Usage
+        self, said: SaidMessage, logprobs: Sequence[TokenLogprobs], reason: str, usage: Usage
     ) -> OllamaAnswer:
         timing = self._plan.timing
         return OllamaAnswer(
             model=self._identity.model,
             created_at=self._created,
-            **self._place.last(text),  # type: ignore[arg-type]
+            **self._place.last(said),
             logprobs=content_logprobs(self._plan.tokenizer, logprobs) if logprobs else UNSET,
-            done_reason=reason,
+            done_reason="stop" if reason == TOOL_CALLS else reason,
             total_duration=_nanoseconds(timing.total),
             load_duration=0,
             prompt_eval_count=usage.prompt_tokens,
@@ -88,6 +130,17 @@ class OllamaShape:
             eval_count=usage.completion_tokens,
             eval_duration=_nanoseconds(timing.answer),
         )
+
+
+def _calls(sections: Sequence[Section]) -> list[AnsweredCall]:
+    calls = [section for section in sections if section.kind is SectionKind.CALL]
+    return [_call(section, number) for number, section in enumerate(calls)]
+
+
+def _call(section: Section, number: int) -> AnsweredCall:
+    arguments = arguments_object(section.text)
+    function = AnsweredFunction(index=number, name=section.name, arguments=arguments)
+    return AnsweredCall(id=call_id(section), function=function)
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -24,8 +24,9 @@ class OllamaGenerate:
         if not body.prompt:
             raise InvalidRequest("'prompt' is empty", param="prompt")
         if body.raw:
-            if body.system:
-                raise InvalidRequest("'system' contradicts 'raw'", param="system")
+            for name in ("system", "think"):
+                if getattr(body, name):
+                    raise InvalidRequest(f"'{name}' contradicts 'raw'", param=name)
             return plain_text(body, body.prompt)
         said = Message(role="user", content=body.prompt)
         if body.system:

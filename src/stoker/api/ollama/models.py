@@ -10,6 +10,7 @@ import msgspec
 from stoker.api.dispatch import resolve_tagged
 from stoker.api.exchange import Exchange
 from stoker.api.front import Front
+from stoker.api.service import Service
 from stoker.engine.interface import EngineInfo
 from stoker.errors import InvalidRequest, Loading
 from stoker.gateway.routes import OwnTarget, Route
@@ -97,7 +98,7 @@ class Show:
         shown = ShownModel(
             modified_at=_when(self._front),
             model_info=about,
-            capabilities=["completion"],
+            capabilities=_capabilities(self._front, route),
         )
         await exchange.respond_json(shown)
 
@@ -117,14 +118,26 @@ def _listed(front: Front, route: Route) -> OllamaModel:
     )
 
 
+def _capabilities(front: Front, route: Route) -> list[str]:
+    service = _service(front, route)
+    protocol = service.text.protocol if service else None
+    if protocol is None:
+        return ["completion"]
+    return ["completion", "tools", *(["thinking"] if protocol.form.reasoning else [])]
+
+
 def _info(front: Front, route: Route) -> EngineInfo | None:
-    first = route.targets[0]
-    if not isinstance(first, OwnTarget):
-        return None
+    service = _service(front, route)
     try:
-        return front.services[first.model].backend.info
+        return service.backend.info if service else None
     except Loading:
         return None
+
+
+def _service(front: Front, route: Route) -> Service | None:
+    """None where a model of another server answers."""
+    first = route.targets[0]
+    return front.services[first.model] if isinstance(first, OwnTarget) else None
 
 
 def _when(front: Front) -> str:

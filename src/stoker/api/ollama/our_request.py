@@ -9,20 +9,25 @@ from stoker.api.ollama.options import OllamaOptions, our_options
 from stoker.api.ollama.schema import OllamaRequest
 from stoker.api.openai.chat_schema import ChatRequest, Message
 from stoker.api.openai.completion_schema import CompletionRequest
+from stoker.api.openai.thinking import thinking_variables
+from stoker.api.openai.tool_schema import Tool
 from stoker.api.surface import Asked
 
 NAMES = {
     "max_tokens": "options.num_predict",
     "stop": "options.stop",
     "response_format": "format",
+    "thinking": "think",
 }
 """Fields of ours that may be refused later: as its clients know them."""
 
 
-def conversation(body: OllamaRequest, messages: Sequence[Message]) -> Asked:
+def conversation(
+    body: OllamaRequest, messages: Sequence[Message], tools: list[Tool] | None = None
+) -> Asked:
     """Raises RequestError."""
     options = our_options(body.options or OllamaOptions())
-    quiet = {"enable_thinking": False} if body.think is False else None
+    thinks = None if body.think is None else bool(body.think)
     request = ChatRequest(
         model=body.model,
         messages=list(messages),
@@ -30,10 +35,12 @@ def conversation(body: OllamaRequest, messages: Sequence[Message]) -> Asked:
         logprobs=body.logprobs,
         top_logprobs=body.top_logprobs,
         response_format=_response_format(body.format),
-        chat_template_kwargs=quiet,
+        reasoning_effort=body.think if isinstance(body.think, str) else None,
+        chat_template_kwargs=thinking_variables(thinks),
+        tools=tools,
         **options.fields,
     )
-    return Asked(request, options.length)
+    return Asked(request, options.length, in_parts=True, must_think=bool(thinks))
 
 
 def plain_text(body: OllamaRequest, prompt: str) -> Asked:

@@ -45,6 +45,7 @@ async def plan_chat(
     prompt_logprobs = checked_prompt_logprobs(request, limits)
     most = _max_tokens(request)
     use = tool_use(request, limits)
+    _check_thinking(service, asked)
     ids = await service.off_loop.run(
         exchange.body_size, lambda: encode_messages(service, request, use)
     )
@@ -67,6 +68,16 @@ async def plan_chat(
         reading=_reading(service, ids, use) if asked.in_parts else None,
     )
     return Plan(exchange, service, job)
+
+
+def _check_thinking(service: Service, asked: Asked) -> None:
+    protocol = service.text.protocol
+    if asked.must_think and (protocol is None or protocol.form.reasoning is None):
+        raise UnsupportedConstraint(
+            "'thinking' is not supported by this model",
+            param="thinking",
+            hint="Leave it out, or use a model whose chat template shows its reasoning.",
+        )
 
 
 def _reading(service: Service, prompt: Sequence[TokenId], use: ToolUse | None) -> Reading | None:

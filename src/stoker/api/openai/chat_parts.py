@@ -7,28 +7,23 @@ from collections.abc import Sequence
 
 import msgspec
 
+from stoker.api.answer_sections import Section, SectionKind, joined
 from stoker.api.openai.chat_schema import AnswerMessage
 from stoker.api.openai.tool_schema import FunctionCall, ToolCall
 from stoker.api.sse import json_text
 from stoker.text.calls.pieces import Arguments, CallBegun, Content, Piece, Reasoning
 
 
-def message_of(parts: Sequence[Piece]) -> AnswerMessage:
-    content, reasoning = "", ""
-    calls: list[ToolCall] = []
-    for part in parts:
-        match part:
-            case Content(text):
-                content += text
-            case Reasoning(text):
-                reasoning += text
-            case CallBegun(name):
-                calls.append(ToolCall(id=_new_id(), function=FunctionCall(name=name, arguments="")))
-            case Arguments(text):
-                calls[-1].function.arguments += text
+def message_of(sections: Sequence[Section]) -> AnswerMessage:
+    calls = [
+        ToolCall(id=call_id(call), function=FunctionCall(name=call.name, arguments=call.text))
+        for call in sections
+        if call.kind is SectionKind.CALL
+    ]
+    content = joined(sections, SectionKind.TEXT)
     return AnswerMessage(
         content=None if calls and not content else content,
-        reasoning_content=reasoning or msgspec.UNSET,
+        reasoning_content=joined(sections, SectionKind.REASONING) or msgspec.UNSET,
         tool_calls=calls or msgspec.UNSET,
     )
 
@@ -56,6 +51,10 @@ class PartDeltas:
                     self._calls - 1,
                     json_text(text),
                 )
+
+
+def call_id(call: Section) -> str:
+    return f"call_{call.key}"
 
 
 def _new_id() -> str:

@@ -20,7 +20,6 @@ from stoker.api.openai.usage import Usage
 from stoker.api.plan import Identity
 from stoker.api.sse import json_text, one_line
 from stoker.core.output import TokenLogprobs
-from stoker.text.calls.pieces import Content
 from stoker.text.tokenizer import Tokenizer
 
 
@@ -97,7 +96,7 @@ class ChatShape:
         choices = [
             ChatChoice(
                 index,
-                message_of(one.parts or [Content(one.text)]),
+                message_of(one.sections.all),
                 self._logprobs(one.logprobs),
                 one.finish_reason,
             )

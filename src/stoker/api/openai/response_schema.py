@@ -17,12 +17,35 @@ class OutputText(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: list[ContentLogprob] = []
 
 
-class OutputMessage(msgspec.Struct, frozen=True, kw_only=True):
+class ReasoningText(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["reasoning_text"] = "reasoning_text"
+    text: str
+
+
+class OutputMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="message"):
     id: str
-    type: Literal["message"] = "message"
     role: Literal["assistant"] = "assistant"
     status: str
     content: list[OutputText]
+
+
+class OutputReasoning(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="reasoning"):
+    id: str
+    status: str
+    summary: list[Any] = []
+    """Always empty: the content is all of it."""
+    content: list[ReasoningText]
+
+
+class OutputCall(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="function_call"):
+    id: str
+    call_id: str
+    status: str
+    name: str
+    arguments: str
+
+
+OutputItem = OutputMessage | OutputReasoning | OutputCall
 
 
 class InputTokensDetails(msgspec.Struct, frozen=True):
@@ -52,7 +75,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     status: str
     model: str
-    output: list[OutputMessage]
+    output: list[OutputItem]
     usage: ResponseUsage | None = None
     incomplete_details: IncompleteDetails | None = None
     error: None = None
@@ -63,7 +86,8 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     top_p: float | None = None
     top_logprobs: int
     tools: list[Any] = []
-    tool_choice: str = "auto"
+    """As they were asked for; so with the next."""
+    tool_choice: Any = "auto"
     parallel_tool_calls: bool = True
     previous_response_id: None = None
     text: dict[str, Any]

@@ -9,76 +9,46 @@ from typing import Any
 import msgspec
 
 from stoker.api.answer import Collected
+from stoker.api.answer_sections import Section, SectionStream
 from stoker.api.assembler import TextDelta
-from stoker.api.openai.content_logprobs import ContentLogprob, content_logprobs
+from stoker.api.openai.response_items import ResponseItems
 from stoker.api.openai.response_schema import (
     IncompleteDetails,
-    OutputMessage,
-    OutputText,
+    OutputItem,
     Response,
     response_usage,
 )
 from stoker.api.openai.responses_schema import OutputFormat, ResponsesRequest
 from stoker.api.openai.usage import Usage
 from stoker.api.plan import Plan
-from stoker.api.sse import json_text, one_line
-from stoker.core.output import TokenLogprobs
-
-_PLACE = {"output_index": 0, "content_index": 0}
+from stoker.api.sse import one_line
 
 
 class ResponseShape:
     def __init__(self, body: ResponsesRequest, plan: Plan) -> None:
         self._body = body
         self._identity = plan.identity("resp_")
-        self._item_id = plan.identity("msg_").id
-        self._tokenizer = plan.tokenizer
         self._numbers = count()
-        self._collected = Collected()
-        self._place = {"item_id": self._item_id, **_PLACE}
-        place = msgspec.json.encode(self._place)[1:-1]
-        self._delta = (
-            b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta",'
-            + place
-            + b',"sequence_number":%d,"delta":%b,"logprobs":%b}\n\n'
-        )
+        self._items = ResponseItems(plan.tokenizer, self._event, lambda: next(self._numbers))
+        self._stream = SectionStream(self._items)
+        self._reason = ""
 
     # --- streamed ---------------------------------------------------------------------------
 
     def opening(self, usage: Usage) -> bytes:
         begun = self._response("in_progress", [], None)
-        item = self._message("in_progress", [])
-        return b"".join(
-            (
-                self._event("response.created", response=begun),
-                self._event("response.in_progress", response=begun),
-                self._event("response.output_item.added", output_index=0, item=item),
-                self._event("response.content_part.added", **self._place, part=OutputText(text="")),
-            )
-        )
+        created = self._event("response.created", response=begun)
+        return created + self._event("response.in_progress", response=begun)
 
     def events(self, batch: Sequence[TextDelta]) -> bytes:
-        for delta in batch:
-            self._collected.add(delta)
-        return b"".join(self._text(delta) for delta in batch if delta.text or delta.logprobs)
+        self._reason = batch[-1].finish_reason or ""
+        return b"".join(self._stream.events(delta) for delta in batch)
 
     def closing(self, usage: Usage) -> bytes:
-        response = self._finished(self._collected, usage)
-        (item,) = response.output
-        (part,) = item.content
-        spelled: dict[str, Any] = {"text": part.text, "logprobs": part.logprobs}
-        return b"".join(
-            (
-                self._event("response.output_text.done", **self._place, **spelled),
-                self._event("response.content_part.done", **self._place, part=part),
-                self._event("response.output_item.done", output_index=0, item=item),
-                self._event(f"response.{response.status}", response=response),
-            )
-        )
-
-    def _text(self, delta: TextDelta) -> bytes:
-        logprobs = one_line(msgspec.json.encode(self._logprobs(delta.logprobs)))
-        return self._delta % (next(self._numbers), json_text(delta.text), logprobs)
+        sections = self._stream.sections.all
+        response = self._finished(sections, self._reason, usage)
+        ended = self._items.finished(sections[-1], response.status)
+        return ended + self._event(f"response.{response.status}", response=response)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         event = {"type": kind, **fields, "sequence_number": next(self._numbers)}
@@ -87,17 +57,17 @@ class ResponseShape:
     # --- whole ------------------------------------------------------------------------------
 
     def whole(self, collected: Sequence[Collected], usage: Usage) -> bytes:
-        return msgspec.json.encode(self._finished(collected[0], usage))
+        (one,) = collected
+        return msgspec.json.encode(self._finished(one.sections.all, one.finish_reason, usage))
 
-    def _finished(self, one: Collected, usage: Usage) -> Response:
-        status = "incomplete" if one.finish_reason == "length" else "completed"
-        part = OutputText(text=one.text, logprobs=self._logprobs(one.logprobs))
-        return self._response(status, [self._message(status, [part])], usage)
+    def _finished(self, sections: Sequence[Section], reason: str, usage: Usage) -> Response:
+        """Only the last item can have been cut off."""
+        status = "incomplete" if reason == "length" else "completed"
+        *whole, last = sections
+        items = [self._items.item(section, "completed") for section in whole]
+        return self._response(status, [*items, self._items.item(last, status)], usage)
 
-    def _message(self, status: str, content: list[OutputText]) -> OutputMessage:
-        return OutputMessage(id=self._item_id, status=status, content=content)
-
-    def _response(self, status: str, output: list[OutputMessage], usage: Usage | None) -> Response:
+    def _response(self, status: str, output: list[OutputItem], usage: Usage | None) -> Response:
         body = self._body
         incomplete = status == "incomplete"
         return Response(
@@ -114,8 +84,8 @@ class ResponseShape:
             temperature=body.temperature,
             top_p=body.top_p,
             top_logprobs=body.top_logprobs or 0,
+            tools=body.tools or [],
+            tool_choice=body.tool_choice or "auto",
+            parallel_tool_calls=body.parallel_tool_calls is not False,
             text={"format": (body.text and body.text.format) or OutputFormat(type="text")},
         )
-
-    def _logprobs(self, entries: Sequence[TokenLogprobs]) -> list[ContentLogprob]:
-        return content_logprobs(self._tokenizer, entries)

@@ -13,6 +13,7 @@ from stoker.api.openai.chat_schema import ChatRequest
 from stoker.api.openai.fields import refuse_unsupported
 from stoker.api.openai.response_input import response_messages
 from stoker.api.openai.response_shape import ResponseShape
+from stoker.api.openai.response_tools import TOOL_NAMES, our_choice, our_tools
 from stoker.api.openai.responses_schema import OutputFormat, ResponsesRequest, TextField
 from stoker.api.plan import Plan
 from stoker.api.surface import Asked
@@ -54,6 +55,7 @@ class Responses:
         "messages": "input",
         "max_tokens": "max_output_tokens",
         "response_format": "text.format",
+        **TOOL_NAMES,
     }
 
     def asked(self, body: ResponsesRequest, limits: LimitsSection) -> Asked:
@@ -79,7 +81,11 @@ class Responses:
                 response_format=_response_format(text.format),
                 reasoning_effort=body.reasoning.effort if body.reasoning else None,
                 seed=body.seed,
-            )
+                tools=our_tools(body.tools),
+                tool_choice=our_choice(body.tool_choice),
+                parallel_tool_calls=body.parallel_tool_calls,
+            ),
+            in_parts=True,
         )
 
     def shape(self, body: ResponsesRequest, plan: Plan) -> ResponseShape:

@@ -16,6 +16,8 @@ from stoker.api.openai.fields import (
     Temperature,
     TopP,
 )
+from stoker.api.openai.response_tools import ResponseTool, ResponseToolChoice
+from stoker.api.openai.tool_schema import CallId, FunctionName
 
 
 class ResponsePart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -38,22 +40,26 @@ class ResponsePart(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ResponseItem(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Of any type: one that is not a message is refused by its place."""
+    """Of any type; which fields belong to which is said in response_input.py."""
 
     type: str = "message"
     role: Literal["system", "developer", "user", "assistant"] | None = None
     content: str | list[ResponsePart] | None = None
+    """Of a message, and of reasoning."""
     id: Ignored = msgspec.UNSET
     status: Ignored = msgspec.UNSET
     phase: Ignored = msgspec.UNSET
 
-    call_id: Any = None
-    name: Any = None
-    namespace: Any = None
-    arguments: Any = None
-    input: Any = None
-    output: Any = None
+    call_id: CallId | None = None
+    name: FunctionName | None = None
+    arguments: str | None = None
+    output: str | list[ResponsePart] | None = None
+    """Of a call."""
     summary: Any = None
+
+    namespace: Any = None
+    caller: Any = None
+    input: Any = None
     encrypted_content: Any = None
     action: Any = None
 
@@ -92,6 +98,10 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     """Ours: every surface takes one."""
     reasoning: Reasoning | None = None
     text: TextField | None = None
+    tools: list[ResponseTool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ResponseToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    """False: at most one call in an answer."""
     metadata: dict[str, str] | None = None
     """Repeated in the answer."""
     include: list[
@@ -111,9 +121,6 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     prompt: Any = None
     store: Any = None
     background: Any = None
-    tools: Any = None
-    tool_choice: Any = None
-    parallel_tool_calls: Any = None
     truncation: Any = None
     context_management: Any = None
     moderation: Any = None
@@ -124,9 +131,6 @@ class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
         "prompt": (),
         "store": (False,),
         "background": (False,),
-        "tools": ([],),
-        "tool_choice": ("none", "auto"),
-        "parallel_tool_calls": (True, False),
         "truncation": ("disabled",),
         "context_management": ([],),
         "moderation": (),
