@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.errors import ConfigError
 from stoker.gateway.edge_nginx import Edge, nginx_configuration
-from tests.support.programs import free_port, program, running
+from tests.support.edge import edge
+from tests.support.programs import program
 from tests.support.server import MODEL, RunningServer, local_server
 
 LIMITS = LimitsSection(body_bytes=200_000)
@@ -33,21 +34,9 @@ def server() -> Iterator[RunningServer]:
 @contextmanager
 def nginx(server: RunningServer, folder: Path, **changes: Any) -> Iterator[str]:
     """Its URL."""
-    port = free_port()
     config = Config(server=ServerSection(port=server.port), limits=LIMITS)
-    edge = Edge(listen=port, folder=str(folder), **changes)
-    path = folder / "nginx.conf"
-    path.write_text(nginx_configuration(config, edge))
-    command = [program("nginx", "nginx-light"), "-c", str(path), "-g", "daemon off;"]
-    checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
-    assert "test is successful" in checked.stderr, checked.stderr
-    assert "[warn]" not in checked.stderr.replace('the "user" directive', "")
-    log = folder / "ready"
-    log.mkdir()
-    with running(
-        [*command, "-g", "daemon off; error_log stderr notice;"], log, "start worker process"
-    ):
-        yield f"{'https' if edge.certificate else 'http'}://127.0.0.1:{port}"
+    with edge(config, folder, **changes) as url:
+        yield url
 
 
 BODY = {"model": MODEL, "prompt": "once", "max_tokens": 8, "seed": 1}

@@ -140,7 +140,8 @@ class Answer:
     async def _batches(self) -> AsyncGenerator[list[TextDelta], None]:
         """What the choices produce, once the request is admitted; what they used is settled."""
         began = self._service.clock.monotonic()
-        async with self._service.admission.admit(self._demand, self._service.line) as admitted:
+        demand = demand_of(self._exchange, self._service, self._job)
+        async with self._service.admission.admit(demand, self._service.line) as admitted:
             waited = self._service.clock.monotonic() - began
             choices = limited(after(self._job.choices, waited), admitted.output_tokens)
             try:
@@ -153,20 +154,32 @@ class Answer:
             finally:
                 admitted.usage = self._usage.spent
 
-    @property
-    def _demand(self) -> Demand:
-        job = self._job
-        return Demand(
-            request_id=self._exchange.request_id,
-            visit=self._exchange.visit,
-            principal=self._exchange.principal,
-            model=self._service.name,
-            price=self._service.price,
-            input_tokens=job.num_prompt_tokens,
-            output_tokens=sum(choice.request.sampling.max_tokens for choice in job.choices),
-            seconds=job.seconds,
-            sequences=len(job.choices),
-        )
+
+class ThroughFront:
+    """Implements Answering: text is made here."""
+
+    async def answer(
+        self, exchange: Exchange, service: Service, job: Job, shape: Shape, *, streamed: bool
+    ) -> None:
+        await Answer(exchange, service, job, shape).send(streamed=streamed)
+
+    async def close(self) -> None:
+        return None
+
+
+def demand_of(exchange: Exchange, service: Service, job: Job) -> Demand:
+    """What the job may come to."""
+    return Demand(
+        request_id=exchange.request_id,
+        visit=exchange.visit,
+        principal=exchange.principal,
+        model=service.name,
+        price=service.price,
+        input_tokens=job.num_prompt_tokens,
+        output_tokens=sum(choice.request.sampling.max_tokens for choice in job.choices),
+        seconds=job.seconds,
+        sequences=len(job.choices),
+    )
 
 
 def after(choices: Sequence[Choice], waited: float) -> Sequence[Choice]:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stoker.api.answer import ThroughFront
+from stoker.api.answering import Answering
 from stoker.api.app import Application
+from stoker.api.direct import Direct
 from stoker.api.front import Front
 from stoker.api.off_loop import OffLoop
 from stoker.api.operation import Operation
@@ -25,6 +28,7 @@ from stoker.config.ticket_key import read_ticket_keys
 from stoker.core.clock import SystemClock
 from stoker.engine.interface import Backend
 from stoker.errors import Loading
+from stoker.fleet.outbox import Outbox
 from stoker.fleet.ticket import TicketBook
 from stoker.gateway.admission import Admission
 from stoker.gateway.capacity import NONE, Capacity, capacity_of
@@ -33,7 +37,16 @@ from stoker.gateway.ledger import Ledger, NoLimits
 from stoker.gateway.line import ModelLine
 from stoker.gateway.pool import ReplicaPool
 from stoker.gateway.queue_metrics import QueueCollector
-from stoker.gateway.routes import ForeignTarget, OwnTarget, Route, RouteTable, Target, merged
+from stoker.gateway.routes import (
+    ForeignTarget,
+    OneModel,
+    OwnTarget,
+    Route,
+    RouteTable,
+    Target,
+    merged,
+)
+from stoker.gateway.ticket_ledger import TicketAdmission, TicketLedger
 from stoker.gateway.turnstile import Turnstile
 from stoker.gateway.upstream.forwarder import Forwarder
 from stoker.gateway.usage import Price
@@ -56,7 +69,11 @@ def assemble(
     """Nothing is started."""
     limits, now = config.limits, int(time.time())
     metrics, off_loop = Metrics(), OffLoop(limits)
-    admission = Admission(ledger)
+    outbox = Outbox()
+    tickets = TicketLedger(outbox)
+    replica = config.server.replica
+    admission = TicketAdmission(tickets) if replica else Admission(ledger)
+    answering = answering_of(config)
     services = {
         parts.entry.name: Service(
             name=parts.entry.name,
@@ -67,6 +84,7 @@ def assemble(
             off_loop=off_loop,
             admission=admission,
             line=line_of(parts.backend, config.queue),
+            answering=answering,
             price=price_of(parts.entry),
             created=now,
         )
@@ -86,15 +104,23 @@ def assemble(
         forwarder=Forwarder(config.backends),
         created=now,
     )
-    return Application(front, config.server, _table(front, config))
+    table = _replica_table(front, config, tickets, outbox) if replica else None
+    return Application(front, config.server, table)
 
 
-def _table(front: Front, config: Config) -> Sequence[Operation] | None:
-    """A replica answers fronts and monitoring, and nobody else."""
-    if not config.server.replica:
-        return None
-    keys = read_ticket_keys(Path(config.edge.ticket_key_file))
-    return replica_operations(front, TicketBook(keys), SystemClock())
+def _replica_table(
+    front: Front, config: Config, tickets: TicketLedger, outbox: Outbox
+) -> Sequence[Operation]:
+    """A replica answers fronts, those they send, and monitoring; and nobody else."""
+    book = TicketBook(read_ticket_keys(Path(config.edge.ticket_key_file)))
+    return replica_operations(front, book, tickets, outbox, SystemClock())
+
+
+def answering_of(config: Config) -> Answering:
+    """Raises ConfigError for a file of keys that holds none."""
+    if config.edge.mode == "proxied" or config.server.replica:
+        return ThroughFront()
+    return Direct(read_ticket_keys(Path(config.edge.ticket_key_file)), ThroughFront())
 
 
 def create_app(
@@ -132,6 +158,8 @@ def price_of(entry: ModelEntry) -> Price:
 
 
 def route_table(config: Config, own: Sequence[str]) -> RouteTable:
+    if config.server.replica:
+        return OneModel(own[0])
     backends = {backend.name: backend for backend in config.backends}
     return merged(own, [_route(route, backends) for route in config.routes])
 

@@ -39,6 +39,8 @@ class Exchange:
         self.limits = limits
         self.request_id = request_id
         self.arrived = time.monotonic()
+        self.seconds = limits.request_seconds
+        """From its arrival to the end of its answer."""
         self.status = 0
         self._body: bytes | None = None
         self.principal = ANONYMOUS

@@ -54,7 +54,9 @@ class Front:
         """Ends every engine, and writes what was used. Safe to call twice."""
         self.off_loop.close()
         await self.forwarder.close()
-        await asyncio.gather(*(service.backend.close() for service in self.services.values()))
+        services = self.services.values()
+        await asyncio.gather(*(service.backend.close() for service in services))
+        await asyncio.gather(*(service.answering.close() for service in services))
         await self.admission.ledger.close()
 
     def check_accepting(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from stoker.api.answering import Answering
 from stoker.api.generation import Generator
 from stoker.api.off_loop import OffLoop
 from stoker.api.progress import Progress
@@ -28,6 +29,7 @@ class Service:
     off_loop: OffLoop
     admission: Admission
     line: ModelLine
+    answering: Answering
     created: int
     """Unix seconds, as the model list shows."""
     price: Price = field(default_factory=Price)

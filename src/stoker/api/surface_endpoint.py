@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic
 
-from stoker.api.answer import Answer
 from stoker.api.dispatch import Endpoint
 from stoker.api.exchange import Exchange
 from stoker.api.openai.chat import plan_chat
@@ -33,8 +32,18 @@ class SurfaceEndpoint(Generic[Body]):
         )
         with spelled(surface.names):
             plan = await planned(exchange, service, asked)
+<<<<<<< HEAD
         answer = Answer(plan, surface.shape(body, plan))
         await answer.send(streamed=bool(asked.request.stream))
+=======
+        await service.answering.answer(
+            exchange,
+            service,
+            plan.job,
+            surface.shape(body, plan),
+            streamed=bool(asked.request.stream),
+        )
+>>>>>>> 68324aa (Direct mode: the front decides, and an answer goes from a remote replica through nginx to the client, with the same limits and usage)
 
 
 def on(surface: Surface[Body]) -> Callable[[Service], Endpoint]:

@@ -11,6 +11,8 @@ from stoker.cli.options import config_file, loaded_config
 from stoker.errors import SetupError
 from stoker.gateway.edge_nginx import Edge, nginx_configuration
 
+OWNER_ONLY = 0o600
+
 
 @click.group(name="edge")
 def command() -> None:
@@ -45,6 +47,8 @@ def nginx(ctx: click.Context, /, output: str, listen: int | None, **chosen: Any)
         click.echo(text, nl=False)
         return
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        path = Path(output)
+        path.touch(mode=OWNER_ONLY)  # in direct mode it holds what the front knows nginx by
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SetupError(f"cannot write {output}: {error.strerror or error}") from None

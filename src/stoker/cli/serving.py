@@ -23,6 +23,7 @@ from stoker.config.schema import Config
 from stoker.config.watch import ConfigWatcher
 from stoker.core.clock import SystemClock
 from stoker.gateway.identity import Keyring
+from stoker.gateway.ledger import Ledger, NoLimits
 from stoker.gateway.stores.choice import open_ledger
 
 log = logging.getLogger("stoker.start")
@@ -93,10 +94,16 @@ class Serving:
         ]
         config = self._config
         keyring = Keyring(config.tenants, config.keys, config.server.api_key)
-        ledger = await open_ledger(
+        return assemble(config, parts, keyring, await self._ledger(keyring))
+
+    async def _ledger(self, keyring: Keyring) -> Ledger:
+        """A replica has none: its fronts count."""
+        config = self._config
+        if config.server.replica:
+            return NoLimits()
+        return await open_ledger(
             config.store, keyring.tenants.values(), cache_folder(config.model), SystemClock()
         )
-        return assemble(config, parts, keyring, ledger)
 
     async def _scale(self, scaling: Scaling, loading: asyncio.Task[None]) -> None:
         await asyncio.wait({loading})

@@ -215,7 +215,7 @@ class EdgeSection(Table, frozen=True, kw_only=True):
     """The way between clients and replicas."""
 
     mode: Literal["proxied", "direct"] = "proxied"
-    """direct: an nginx in front takes tokens straight from the replica."""
+    """direct: an nginx in front takes answers straight from remote replicas."""
     ticket_key_file: str = ""
     """A file with the secret that front and remote replicas share; relative to the folder of this
     file."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from typing import NewType, Protocol
+from typing import NewType, Protocol, runtime_checkable
 
 import msgspec
 
+from stoker.core.request import Request
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import Backend
+from stoker.fleet.replica_protocol import Outcome
 
 ReplicaId = NewType("ReplicaId", str)
 
@@ -34,6 +36,42 @@ class ReplicaSpec(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     """What `stoker serve --replica` is told on another machine."""
     engine: EngineSettings
+
+
+class HandedOver(Protocol):
+    """A request that a replica answers by itself."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a proxy needs to take the request there."""
+        ...
+
+    async def outcome(self) -> Outcome | None:
+        """How it ended. None: nobody will ever know."""
+        ...
+
+    def give_up(self) -> None:
+        """From now on nobody will ever know."""
+        ...
+
+    def note(self) -> None:
+        """The outcome is counted. To be called in every case, and last."""
+        ...
+
+
+@runtime_checkable
+class AnsweringBackend(Protocol):
+    """A backend whose replica can answer clients by itself, behind a proxy."""
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT for the proxy; empty: it cannot be had there."""
+        ...
+
+    def hand_over(self, request: Request, body: str) -> HandedOver:
+        """A way in for the client's own request, whose `body_digest` is given. What it may use is
+        as in `request`; its `timeout` is not None."""
+        ...
 
 
 class Replica(Protocol):

@@ -17,6 +17,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
+from stoker.fleet.remote_answers import Answered, RemoteAnswers
 from stoker.fleet.remote_stream import LOST, LOST_COMPUTING, RemoteStream, refusal, whole
 from stoker.fleet.replica_protocol import (
     MINE,
@@ -70,6 +71,7 @@ class RemoteBackend:
         self._streams: dict[RequestId, RemoteStream] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._answers = RemoteAnswers(url, model, key, session, clock)
         self._watching = asyncio.create_task(self._watch(), name=f"replica {url}")
 
     @property
@@ -101,6 +103,13 @@ class RemoteBackend:
             if not self._streams:
                 self._idle.set()
 
+    @property
+    def address(self) -> str:
+        return self._answers.address
+
+    def hand_over(self, request: Request, body: str) -> Answered:
+        return self._answers.hand_over(request, body)
+
     def cancel(self, request_id: RequestId) -> None:
         stream = self._streams.get(request_id)
         if stream is not None:
@@ -109,7 +118,9 @@ class RemoteBackend:
     async def drain(self, grace: float) -> None:
         self._end(EngineState.DRAINING)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), grace)
+            async with asyncio.timeout(grace):
+                await self._idle.wait()
+                await self._answers.idle()
         for stream in self._streams.values():
             stream.end(Finish(FinishReason.ERROR, error_code=errors.Draining.code))
 
@@ -120,6 +131,7 @@ class RemoteBackend:
             stream.end(LOST)
         self._watching.cancel()
         await asyncio.gather(self._watching, return_exceptions=True)
+        await self._answers.close()
 
     def _ticket(self, request_id: str, tenant: str, max_tokens: int) -> Ticket:
         """A new one each time: a ticket is good once."""
@@ -165,6 +177,7 @@ class RemoteBackend:
 
     def _reported(self, report: ReplicaReport) -> None:
         self.load, self.num_restarts = report.load, report.restarts
+        self._answers.run = report.run
         self._info = report.info or self._info
         try:
             state = EngineState(report.state)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import heapq
 import hmac
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
@@ -33,12 +33,29 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     priority: int = 0
     expires: float
     """Unix seconds."""
+    body: str = ""
+    """See `body_digest`; the replica answers this body and no other. Empty: for frames."""
+    seconds: float = 0.0
+    """How long the answer to `body` may take."""
+    front: str = ""
+    """Who wants to know how that ended."""
 
 
 def sign(ticket: Ticket, key: bytes) -> str:
     """`version.payload.signature`, fit for a header."""
     payload = f"{VERSION}.{_text(msgspec.json.encode(ticket))}"
     return f"{payload}.{_text(_mac(payload, key))}"
+
+
+def body_digest(path: str, body: bytes) -> str:
+    """What a ticket says of the one body that it is for, and of where that is sent."""
+    return hashlib.blake2b(path.encode() + b"\0" + body, digest_size=32).hexdigest()
+
+
+def edge_token(key: bytes) -> str:
+    """By which a front knows that a request came through the proxy in front of it. The key itself
+    cannot be told from it."""
+    return _text(_mac("edge", key))
 
 
 class TicketBook:
@@ -49,22 +66,30 @@ class TicketBook:
         tickets are remembered; when more are alive at once, new ones are refused."""
         self._keys = tuple(keys)
         self._most = most
-        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._seen: set[str] = set()
+        self._by_expiry: list[tuple[float, str]] = []
+        """A heap of all that are in `_seen`."""
 
     def take(self, text: str, model: str, wall: float) -> Ticket:
         """`wall` in Unix seconds. Raises PermissionDenied: forged, expired, used before, or for
         another model. It never says which key would have fitted."""
-        ticket = self._read(text)
-        if ticket.model != model:
-            raise PermissionDenied("the ticket is for another model")
-        if ticket.expires + LEEWAY_SECONDS <= wall:
-            raise PermissionDenied("the ticket has expired")
+        ticket = self.check(text, model, wall)
         self._forget(wall)
         if ticket.request_id in self._seen:
             raise PermissionDenied("the ticket was used before")
         if len(self._seen) >= self._most:
             raise PermissionDenied("too many tickets are in use")
-        self._seen[ticket.request_id] = ticket.expires
+        self._seen.add(ticket.request_id)
+        heapq.heappush(self._by_expiry, (ticket.expires, ticket.request_id))
+        return ticket
+
+    def check(self, text: str, model: str, wall: float) -> Ticket:
+        """As `take`, of a ticket that stays good until it expires."""
+        ticket = self._read(text)
+        if ticket.model != model:
+            raise PermissionDenied("the ticket is for another model")
+        if ticket.expires + LEEWAY_SECONDS <= wall:
+            raise PermissionDenied("the ticket has expired")
         return ticket
 
     def _read(self, text: str) -> Ticket:
@@ -80,12 +105,8 @@ class TicketBook:
             raise PermissionDenied("the ticket is of another version") from None
 
     def _forget(self, wall: float) -> None:
-        """Tickets live about equally long, so the oldest are the first to expire."""
-        while self._seen:
-            request_id, expires = next(iter(self._seen.items()))
-            if expires + LEEWAY_SECONDS > wall:
-                return
-            del self._seen[request_id]
+        while self._by_expiry and self._by_expiry[0][0] + LEEWAY_SECONDS <= wall:
+            self._seen.discard(heapq.heappop(self._by_expiry)[1])
 
 
 def _mac(payload: str, key: bytes) -> bytes:

@@ -16,6 +16,15 @@ from stoker.errors import (
     NoCapacity,
     PayloadTooLarge,
     RateLimitExceeded,
+    ReplicaLost,
+    StokerError,
+)
+from stoker.gateway.edge_direct import (
+    DirectEdge,
+    direct_edge,
+    front_lines,
+    location_lines,
+    replica_lines,
 )
 
 _HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
@@ -25,6 +34,7 @@ SENTENCES = {
     RateLimitExceeded: "too many requests from this address",
     NoCapacity: "no server is ready to take this request",
     DeadlineExceeded: "the server did not answer in time",
+    ReplicaLost: "the engine serving this request was lost",
 }
 MARGIN_SECONDS = 5
 """nginx waits so much longer than the front, so that the front's answer is the one clients get."""
@@ -52,15 +62,16 @@ def nginx_configuration(config: Config, edge: Edge) -> str:
     """The whole file, for `nginx -c`. Raises ConfigError for a value that could change its
     meaning."""
     _check(edge)
-    limits = config.limits
+    limits, direct = config.limits, direct_edge(config)
     upstreams = edge.upstreams or (f"{config.server.host}:{config.server.port}",)
     blocks = [
         _head(edge.folder),
         "http {",
         *_indented(_http(edge, limits)),
         *_indented(_upstream(upstreams)),
+        *_indented(replica_lines(direct) if direct else []),
         *_indented(_redirect(edge)),
-        *_indented(_server(edge, limits)),
+        *_indented(_server(edge, limits, direct)),
         "}",
         "",
     ]
@@ -156,7 +167,8 @@ def _redirect(edge: Edge) -> list[str]:
     ]
 
 
-def _server(edge: Edge, limits: LimitsSection) -> list[str]:
+def _server(edge: Edge, limits: LimitsSection, direct: DirectEdge | None) -> list[str]:
+    front = [*_front(), *front_lines(direct), *_proxy(limits)]
     secure = " ssl" if edge.certificate else ""
     return [
         "",
@@ -170,7 +182,7 @@ def _server(edge: Edge, limits: LimitsSection) -> list[str]:
         "    limit_conn_status 429;",
         "",
         "    location / {",
-        *(f"        {line}" for line in _proxy(limits)),
+        *(f"        {line}" for line in front),
         "    }",
         "",
         "    # For the operator's network, not for clients.",
@@ -178,11 +190,12 @@ def _server(edge: Edge, limits: LimitsSection) -> list[str]:
         "        allow 127.0.0.1;",
         "        allow ::1;",
         "        deny all;",
-        *(f"        {line}" for line in _proxy(limits)),
+        *(f"        {line}" for line in front),
         "    }",
         "    location /replica/ {",
         "        return 404;",
         "    }",
+        *(location_lines(_proxy(limits)) if direct else []),
         *_refusals(),
         "}",
     ]
@@ -191,14 +204,13 @@ def _server(edge: Edge, limits: LimitsSection) -> list[str]:
 def _refusals() -> list[str]:
     """What nginx refuses by itself looks as the front's own refusals do."""
     lines = []
-    for error in (PayloadTooLarge, RateLimitExceeded, NoCapacity, DeadlineExceeded):
-        statuses = {503: "502 503", 504: "504"}.get(error.status, str(error.status))
+    for error, statuses in _REFUSALS.items():
         body = f'{{"error":{{"message":"{SENTENCES[error]}","type":"{error.type}","param":null,'
         body += f'"code":"{error.code}","hint":null,"request_id":"$request_id"}}}}'
         retry = f"add_header x-should-retry {str(error.retry).lower()} always;"
         lines += [
             "",
-            f"    error_page {statuses} @refused_{error.status};",
+            *([f"    error_page {statuses} @refused_{error.status};"] if statuses else []),
             f"    location @refused_{error.status} {{",
             "        internal;",
             "        default_type application/json;",
@@ -208,6 +220,16 @@ def _refusals() -> list[str]:
             "    }",
         ]
     return lines
+
+
+_REFUSALS: dict[type[StokerError], str] = {
+    PayloadTooLarge: "413",
+    RateLimitExceeded: "429",
+    NoCapacity: "502 503",
+    DeadlineExceeded: "504",
+    ReplicaLost: "",
+}
+"""With the statuses of nginx's own that they stand for everywhere."""
 
 
 def _tls(edge: Edge) -> list[str]:
@@ -221,17 +243,23 @@ def _tls(edge: Edge) -> list[str]:
     ]
 
 
-def _proxy(limits: LimitsSection) -> list[str]:
-    """Streams pass as they come; what clients say of themselves in headers of ours does not."""
+def _front() -> list[str]:
+    """What clients say of themselves in headers of ours does not pass."""
     return [
         "proxy_pass http://stoker;",
+        "proxy_set_header Host $http_host;",
+        'proxy_set_header X-Stoker-Ticket "";',
+    ]
+
+
+def _proxy(limits: LimitsSection) -> list[str]:
+    """Streams pass as they come."""
+    return [
         "proxy_http_version 1.1;",
         'proxy_set_header Connection "";',
-        "proxy_set_header Host $http_host;",
         "proxy_set_header X-Request-Id $request_id;",
         "proxy_set_header X-Forwarded-For $remote_addr;",
         "proxy_set_header X-Forwarded-Proto $scheme;",
-        'proxy_set_header X-Stoker-Ticket "";',
         "proxy_buffering off;",
         "proxy_request_buffering on;",
         "proxy_next_upstream off;",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import msgspec
 
@@ -17,6 +17,7 @@ from stoker.core.request import Request
 from stoker.engine.interface import EngineInfo, EngineLoad, EngineState
 from stoker.fleet.interface import Placer, Replica, ReplicaState
 from stoker.gateway.balancing import Balancing
+from stoker.gateway.handover import Handover, Placed, answering
 from stoker.gateway.journey import LOST, Journey
 from stoker.gateway.replica_set import ReplicaSet
 from stoker.gateway.trial import Trial
@@ -35,7 +36,7 @@ class ReplicaPool:
         self._placer = placer
         self._clock = clock
         self._replicas = ReplicaSet(placer, balancing, clock)
-        self._journeys: dict[RequestId, Journey] = {}
+        self._journeys: dict[RequestId, Journey | Handover] = {}
         self._trial = Trial()
         self._final: EngineState | None = None
         self._idle = asyncio.Event()
@@ -133,14 +134,36 @@ class ReplicaPool:
     async def submit(self, request: Request) -> AsyncGenerator[TokenDelta, None]:
         self._refuse(request)
         journey = Journey(request, self._replicas, self._trial, self._clock)
+        with self._under_way(request, journey):
+            deltas = journey.deltas()
+            try:
+                async for delta in deltas:
+                    yield delta
+            finally:
+                await deltas.aclose()
+
+    @property
+    def answering(self) -> bool:
+        """Whether there are replicas that can answer clients by themselves."""
+        return bool(answering(self.replicas))
+
+    @asynccontextmanager
+    async def handed_over(self, request: Request, body: str) -> AsyncIterator[Placed]:
+        """The request at a replica that answers it by itself; `body` is the digest of what the
+        client sent. Raises StokerError when none takes it."""
+        self._refuse(request)
+        handover = Handover(request, body, self._replicas, self._clock)
+        with self._under_way(request, handover):
+            async with handover.at_replica() as placed:
+                yield placed
+
+    @contextmanager
+    def _under_way(self, request: Request, journey: Journey | Handover) -> Iterator[None]:
         self._journeys[request.request_id] = journey
         self._idle.clear()
-        deltas = journey.deltas()
         try:
-            async for delta in deltas:
-                yield delta
+            yield
         finally:
-            await deltas.aclose()
             del self._journeys[request.request_id]
             if not self._journeys:
                 self._idle.set()

@@ -81,6 +81,17 @@ class RouteTable:
         )
 
 
+class OneModel(RouteTable):
+    """Of a replica: whatever the client called the model, a front has chosen this one."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__([own_route(model)])
+        self._route = own_route(model)
+
+    def resolve(self, name: str, principal: Principal) -> Route:
+        return self._route
+
+
 def _stays(target: Target) -> bool:
     return isinstance(target, OwnTarget) or target.private
 

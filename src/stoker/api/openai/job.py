@@ -44,7 +44,7 @@ def seconds_left(exchange: Exchange, service: Service) -> float:
 def time_left(exchange: Exchange, limits: LimitsSection, now: float) -> float:
     """The server's limit or the client's own, whichever is less, minus what has passed. Raises
     DeadlineExceeded when nothing is left."""
-    seconds = limits.request_seconds
+    seconds = min(limits.request_seconds, exchange.seconds)
     asked = exchange.header(TIMEOUT_HEADER)
     if asked is not None:
         seconds = min(seconds, _seconds(asked))

@@ -1,0 +1,136 @@
+"""Direct mode: the front decides, and the answer goes from a replica through the proxy in front to
+the client. The front hears afterwards what was used."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from stoker.api.answer import Job, Shape, after, demand_of, limited
+from stoker.api.answering import Answering
+from stoker.api.exchange import Exchange
+from stoker.api.service import Service
+from stoker.core.ids import RequestId
+from stoker.errors import StokerError
+from stoker.fleet.replica_protocol import EDGE_HEADER, Outcome
+from stoker.fleet.ticket import body_digest, edge_token
+from stoker.gateway.admission import Admitted, Demand
+from stoker.gateway.edge_direct import LOCATION
+from stoker.gateway.handover import Placed
+from stoker.gateway.pool import ReplicaPool
+from stoker.gateway.usage import Usage
+from stoker.gateway.usage_record import EXPIRED
+
+log = logging.getLogger(__name__)
+
+
+class Direct:
+    """Implements Answering. What cannot go directly is answered by `otherwise`."""
+
+    def __init__(self, keys: Sequence[bytes], otherwise: Answering) -> None:
+        """`keys` are those of tickets."""
+        self._tokens = [edge_token(key).encode() for key in keys]
+        self._otherwise = otherwise
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def answer(
+        self, exchange: Exchange, service: Service, job: Job, shape: Shape, *, streamed: bool
+    ) -> None:
+        pool = service.backend
+        if (
+            isinstance(pool, ReplicaPool)
+            and pool.answering
+            and len(job.choices) == 1
+            and self._came_through_proxy(exchange)
+        ):
+            passage = _Passage(exchange, service, pool, job)
+            await exchange.while_connected(self._sent(exchange, passage))
+        else:
+            await self._otherwise.answer(exchange, service, job, shape, streamed=streamed)
+
+    async def close(self) -> None:
+        """After the pools: they tell what nobody will ever hear of."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _came_through_proxy(self, exchange: Exchange) -> bool:
+        given = exchange.headers(EDGE_HEADER.encode())
+        return len(given) == 1 and any(
+            hmac.compare_digest(given[0], token) for token in self._tokens
+        )
+
+    async def _sent(self, exchange: Exchange, passage: _Passage) -> None:
+        task = asyncio.create_task(passage.run(), name="direct")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        try:
+            await asyncio.wait((task, passage.way), return_when=asyncio.FIRST_COMPLETED)
+            if not passage.way.done():
+                await task
+            placed = passage.way.result()
+            headers = {"x-accel-redirect": LOCATION, **placed.headers}
+            await exchange.respond(
+                b"", headers=[(name.encode(), value.encode()) for name, value in headers.items()]
+            )
+        finally:
+            if not exchange.started:
+                task.cancel()  # nobody has its ticket
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, StokerError):
+            log.error("a defect of ours: %s", type(error).__name__)
+
+
+class _Passage:
+    """One request: admitted, at a replica, settled."""
+
+    def __init__(self, exchange: Exchange, service: Service, pool: ReplicaPool, job: Job) -> None:
+        self._exchange = exchange
+        self._service = service
+        self._pool = pool
+        self._job = job
+        self.way: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
+        """Done once there is a replica for it."""
+
+    async def run(self) -> None:
+        """Raises StokerError when it is not admitted or no replica takes it."""
+        placed: Placed | None = None
+        service, began = self._service, self._service.clock.monotonic()
+        demand = demand_of(self._exchange, service, self._job)
+        body = body_digest(self._exchange.scope["path"], await self._exchange.read())
+        try:
+            async with service.admission.admit(demand, service.line) as admitted:
+                waited = service.clock.monotonic() - began
+                (choice,) = limited(after(self._job.choices, waited), admitted.output_tokens)
+                request_id = RequestId(self._exchange.request_id)
+                request = replace(choice.request, request_id=request_id)
+                async with self._pool.handed_over(request, body) as placed:
+                    self.way.set_result(placed)
+                    count(admitted, demand, await placed.outcome())
+        finally:
+            if placed is not None:
+                placed.note()
+
+
+def count(admitted: Admitted, demand: Demand, outcome: Outcome | None) -> None:
+    """In full where nobody knows."""
+    if outcome is None:
+        log.warning(
+            "a replica never said how a request ended", extra={"request_id": demand.request_id}
+        )
+        admitted.outcome = EXPIRED
+        admitted.usage = Usage(
+            input_tokens=demand.input_tokens, output_tokens=admitted.output_tokens
+        )
+        return
+    admitted.outcome = outcome.ending
+    admitted.usage = Usage(
+        input_tokens=outcome.input_tokens,
+        cached_tokens=outcome.cached_tokens,
+        output_tokens=outcome.output_tokens,
+    )
