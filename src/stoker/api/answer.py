@@ -78,6 +78,7 @@ class Shape(Protocol):
 
 class Answer:
     def __init__(self, plan: Plan, shape: Shape) -> None:
+        self._plan = plan
         self._exchange = plan.exchange
         self._service = plan.service
         self._job = job = plan.job
@@ -140,7 +141,7 @@ class Answer:
     async def _batches(self) -> AsyncGenerator[list[TextDelta], None]:
         """What the choices produce, once the request is admitted; what they used is settled."""
         began = self._service.clock.monotonic()
-        demand = demand_of(self._exchange, self._service, self._job)
+        demand = demand_of(self._plan)
         async with self._service.admission.admit(demand, self._service.line) as admitted:
             waited = self._service.clock.monotonic() - began
             choices = limited(after(self._job.choices, waited), admitted.output_tokens)
@@ -158,17 +159,16 @@ class Answer:
 class ThroughFront:
     """Implements Answering: text is made here."""
 
-    async def answer(
-        self, exchange: Exchange, service: Service, job: Job, shape: Shape, *, streamed: bool
-    ) -> None:
-        await Answer(exchange, service, job, shape).send(streamed=streamed)
+    async def answer(self, plan: Plan, shape: Shape, *, streamed: bool) -> None:
+        await Answer(plan, shape).send(streamed=streamed)
 
     async def close(self) -> None:
         return None
 
 
-def demand_of(exchange: Exchange, service: Service, job: Job) -> Demand:
-    """What the job may come to."""
+def demand_of(plan: Plan) -> Demand:
+    """What it may come to."""
+    exchange, service, job = plan.exchange, plan.service, plan.job
     return Demand(
         request_id=exchange.request_id,
         visit=exchange.visit,

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from stoker.api.answer import Job, Shape
-    from stoker.api.exchange import Exchange
-    from stoker.api.service import Service
+    from stoker.api.answer import Shape
+    from stoker.api.plan import Plan
 
 
 class Answering(Protocol):
-    async def answer(
-        self, exchange: Exchange, service: Service, job: Job, shape: Shape, *, streamed: bool
-    ) -> None:
+    async def answer(self, plan: Plan, shape: Shape, *, streamed: bool) -> None:
         """Raises StokerError while nothing was sent yet, and ClientGone."""
         ...
 

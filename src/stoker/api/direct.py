@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from stoker.api.answer import Job, Shape, after, demand_of, limited
+from stoker.api.answer import Shape, after, demand_of, limited
 from stoker.api.answering import Answering
 from stoker.api.exchange import Exchange
-from stoker.api.service import Service
+from stoker.api.plan import Plan
 from stoker.core.ids import RequestId
 from stoker.errors import StokerError
 from stoker.fleet.replica_protocol import EDGE_HEADER, Outcome
@@ -37,20 +37,17 @@ class Direct:
         self._otherwise = otherwise
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def answer(
-        self, exchange: Exchange, service: Service, job: Job, shape: Shape, *, streamed: bool
-    ) -> None:
-        pool = service.backend
+    async def answer(self, plan: Plan, shape: Shape, *, streamed: bool) -> None:
+        exchange, pool = plan.exchange, plan.service.backend
         if (
             isinstance(pool, ReplicaPool)
             and pool.answering
-            and len(job.choices) == 1
+            and len(plan.job.choices) == 1
             and self._came_through_proxy(exchange)
         ):
-            passage = _Passage(exchange, service, pool, job)
-            await exchange.while_connected(self._sent(exchange, passage))
+            await exchange.while_connected(self._sent(exchange, _Passage(plan, pool)))
         else:
-            await self._otherwise.answer(exchange, service, job, shape, streamed=streamed)
+            await self._otherwise.answer(plan, shape, streamed=streamed)
 
     async def close(self) -> None:
         """After the pools: they tell what nobody will ever hear of."""
@@ -89,25 +86,24 @@ class Direct:
 class _Passage:
     """One request: admitted, at a replica, settled."""
 
-    def __init__(self, exchange: Exchange, service: Service, pool: ReplicaPool, job: Job) -> None:
-        self._exchange = exchange
-        self._service = service
+    def __init__(self, plan: Plan, pool: ReplicaPool) -> None:
+        self._plan = plan
         self._pool = pool
-        self._job = job
         self.way: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
         """Done once there is a replica for it."""
 
     async def run(self) -> None:
         """Raises StokerError when it is not admitted or no replica takes it."""
         placed: Placed | None = None
-        service, began = self._service, self._service.clock.monotonic()
-        demand = demand_of(self._exchange, service, self._job)
-        body = body_digest(self._exchange.scope["path"], await self._exchange.read())
+        exchange, service = self._plan.exchange, self._plan.service
+        began = service.clock.monotonic()
+        demand = demand_of(self._plan)
+        body = body_digest(exchange.scope["path"], await exchange.read())
         try:
             async with service.admission.admit(demand, service.line) as admitted:
                 waited = service.clock.monotonic() - began
-                (choice,) = limited(after(self._job.choices, waited), admitted.output_tokens)
-                request_id = RequestId(self._exchange.request_id)
+                (choice,) = limited(after(self._plan.job.choices, waited), admitted.output_tokens)
+                request_id = RequestId(exchange.request_id)
                 request = replace(choice.request, request_id=request_id)
                 async with self._pool.handed_over(request, body) as placed:
                     self.way.set_result(placed)

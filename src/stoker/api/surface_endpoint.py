@@ -32,18 +32,8 @@ class SurfaceEndpoint(Generic[Body]):
         )
         with spelled(surface.names):
             plan = await planned(exchange, service, asked)
-<<<<<<< HEAD
-        answer = Answer(plan, surface.shape(body, plan))
-        await answer.send(streamed=bool(asked.request.stream))
-=======
-        await service.answering.answer(
-            exchange,
-            service,
-            plan.job,
-            surface.shape(body, plan),
-            streamed=bool(asked.request.stream),
-        )
->>>>>>> 68324aa (Direct mode: the front decides, and an answer goes from a remote replica through nginx to the client, with the same limits and usage)
+        shape = surface.shape(body, plan)
+        await service.answering.answer(plan, shape, streamed=bool(asked.request.stream))
 
 
 def on(surface: Surface[Body]) -> Callable[[Service], Endpoint]:
