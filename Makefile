@@ -121,9 +121,11 @@ models-page: $(VENV)/.core  ## the page of architectures, from the registry
 
 golden: .venv-fidelity/.installed  ## small random checkpoints of every architecture against transformers
 	.venv-fidelity/bin/python -m tests.golden.architectures check
+	.venv-fidelity/bin/python -m tests.golden.encoders check
 
 golden-write: .venv-fidelity/.installed  ## writes what `make golden` compares with
 	.venv-fidelity/bin/python -m tests.golden.architectures write
+	.venv-fidelity/bin/python -m tests.golden.encoders write
 
 reference: $(VENV)/.core  ## the page of configuration keys, from the schema
 	$(BIN)/stoker config reference --into docs/how-to/configure.md

@@ -10,6 +10,8 @@
 
 #include "activations.h"
 #include "arrays.h"
+#include "pooling.h"
+#include "runs.h"
 #include "sampling.h"
 
 namespace stoker {
@@ -90,6 +92,10 @@ DecoderSpec spec_from(const nb::dict& data) {
     spec.attention_softcap = field<std::optional<float>>(data, "attention_softcap").value_or(0.0f);
     spec.final_softcap = field<std::optional<float>>(data, "final_softcap").value_or(0.0f);
     spec.tied_head = field<bool>(data, "tied_head");
+    spec.causal = field<bool>(data, "causal");
+    spec.residual_norms = field<bool>(data, "residual_norms");
+    spec.token_types = field<int>(data, "token_types");
+    spec.labels = field<int>(data, "labels");
     for (nb::handle layer : field<nb::sequence>(data, "layers")) {
         require(nb::isinstance<nb::dict>(layer), "a layer of the spec is not a record");
         spec.layers.push_back(layer_from(nb::borrow<nb::dict>(layer)));
@@ -108,34 +114,6 @@ void set_tensor(Decoder& decoder, const std::string& name, int type, int rows, i
     const std::span<const uint8_t> bytes(source.data(), source.shape(0));
     nb::gil_scoped_release release;
     decoder.set_tensor(name, TensorType(type), rows, columns, bytes);
-}
-
-// The runs of a step: one row (first position, count, offset in block_tables) a sequence.
-void read_runs(const Decoder& decoder, const Array1<int32_t>& tokens, const Array2<int32_t>& runs,
-               const Array1<int32_t>& block_tables, StepInput& input) {
-    require(decoder.finished(), "the decoder lacks weights: call finish first");
-    input.tokens = view(tokens);
-    for (int32_t token : input.tokens) {
-        require(token >= 0 && token < decoder.spec().vocab_size, "a token id is outside the vocabulary");
-    }
-    for (int32_t block : view(block_tables)) {
-        require(block >= 0 && block < decoder.num_blocks(), "a block id is outside the pool");
-    }
-    require(runs.shape(1) == 3, "runs must have three columns");
-    int64_t row = 0;
-    for (size_t i = 0; i < runs.shape(0); ++i) {
-        const int32_t* run = runs.data() + i * 3;
-        const int64_t position = run[0], count = run[1], offset = run[2];
-        require(position >= 0 && count > 0 && offset >= 0, "a run is empty or negative");
-        const int learned = decoder.spec().learned_positions;
-        require(learned == 0 || position + count <= learned, "a run is longer than the model has positions");
-        const int64_t pages = (position + count + kPage - 1) / kPage;
-        require(offset + pages <= int64_t(block_tables.shape(0)), "a block table is too short for its run");
-        require(row + count <= int64_t(tokens.shape(0)), "runs cover more rows than there are tokens");
-        input.runs.push_back({int(row), int(position), int(count), block_tables.data() + offset});
-        row += count;
-    }
-    require(row == int64_t(tokens.shape(0)) && row > 0, "runs must cover every token");
 }
 
 // Slices of a flat array: slice i is [offsets[i], offsets[i + 1]).
@@ -266,7 +244,8 @@ void check_block(const Decoder& decoder, int block) {
 }  // namespace
 
 void bind_decoder(nb::module_& m) {
-    nb::class_<Decoder>(m, "Decoder")
+    nb::class_<Decoder> decoder(m, "Decoder");
+    decoder
         .def("__init__",
              [](Decoder* self, const nb::dict& spec, const std::string& kernels, int threads) {
                  require(threads >= 1 && threads <= 1024, "threads must be between 1 and 1024");
@@ -300,6 +279,7 @@ void bind_decoder(nb::module_& m) {
              nb::arg("bias_values").noconvert(), nb::arg("bias_offsets").noconvert(), nb::arg("width"))
         .def("forward_logits", &forward_logits, nb::arg("tokens").noconvert(),
              nb::arg("runs").noconvert(), nb::arg("block_tables").noconvert());
+    bind_pooling(decoder);
 }
 
 }  // namespace stoker

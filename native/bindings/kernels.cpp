@@ -173,8 +173,7 @@ NumpyArray<float> rope(const std::string& kernels, const std::string& style, con
 // The task at once, or in pieces of some chunks, last piece first, and a join.
 void attend(const Kernels& k, AttentionTask task, int chunks_per_piece) {
     if (chunks_per_piece <= 0) return k.attention(task);
-    const int end = task.first_position + task.num_positions;
-    const int chunks = (end + kAttentionChunk - 1) / kAttentionChunk;
+    const int chunks = (task.end() + kAttentionChunk - 1) / kAttentionChunk;
     const int queries = task.num_positions * task.heads_per_position;
     std::vector<float> partials(size_t(chunks) * attention_partial_floats(queries, task.head_dim));
     task.partials = partials.data();
@@ -190,7 +189,7 @@ NumpyArray<float> attention(const std::string& kernels,
                             const nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>& queries,
                             const Array2<float>& keys, const Array2<float>& values,
                             const Array1<int32_t>& block_table, int first_position, int window, float cap,
-                            int chunks_per_piece, const std::optional<Array1<float>>& sinks) {
+                            int chunks_per_piece, const std::optional<Array1<float>>& sinks, bool causal) {
     const Kernels& k = named(kernels);
     const size_t positions = queries.shape(0), heads = queries.shape(1), dim = queries.shape(2);
     const size_t context = keys.shape(0), pages = (context + kPage - 1) / kPage;
@@ -219,6 +218,7 @@ NumpyArray<float> attention(const std::string& kernels,
     task.heads_per_position = int(heads);
     task.first_position = first_position;
     task.window = window;
+    task.context = causal ? 0 : int(context);
     task.softcap = cap;
     task.sinks = sinks ? sinks->data() : nullptr;
     task.head_dim = int(dim);
@@ -257,7 +257,8 @@ void bind_kernels(nb::module_& m) {
     m.def("attention", &attention, nb::arg("kernels"), nb::arg("queries").noconvert(),
           nb::arg("keys").noconvert(), nb::arg("values").noconvert(), nb::arg("block_table").noconvert(),
           nb::arg("first_position"), nb::arg("window"), nb::arg("softcap"),
-          nb::arg("chunks_per_piece") = 0, nb::arg("sinks").noconvert() = nb::none());
+          nb::arg("chunks_per_piece") = 0, nb::arg("sinks").noconvert() = nb::none(),
+          nb::arg("causal") = true);
 }
 
 }  // namespace stoker

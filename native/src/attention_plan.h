@@ -22,10 +22,14 @@ struct AttentionPiece {
     int first_chunk;
     int end_chunk;
     size_t partials;  // floats into the step's partial results; of tasks in pieces
+    bool causal;
 
     int first_position() const { return run->first_position + offset; }
     int queries() const { return positions * heads; }
-    int chunks() const { return (first_position() + positions + kAttentionChunk - 1) / kAttentionChunk; }
+    // What a kernel's task calls its context.
+    int context() const { return causal ? 0 : run->first_position + run->count; }
+    int end() const { return causal ? first_position() + positions : context(); }
+    int chunks() const { return (end() + kAttentionChunk - 1) / kAttentionChunk; }
     bool whole() const { return first_chunk == 0 && end_chunk == chunks(); }
 };
 
@@ -59,7 +63,7 @@ private:
                 for (int kv_head = 0; kv_head < spec.num_kv_heads; ++kv_head) {
                     for (int head = 0; head < group; head += heads) {
                         tasks.push_back({&run, offset, std::min(positions, run.count - offset), kv_head, head,
-                                         std::min(heads, group - head), 0, 0, 0});
+                                         std::min(heads, group - head), 0, 0, 0, spec.causal});
                     }
                 }
             }

@@ -19,6 +19,7 @@ void require(bool condition, const std::string& message) {
 constexpr int64_t kMostColumns = int64_t(1) << 20;
 constexpr int64_t kMostTokens = int64_t(1) << 22;
 constexpr int kMostExperts = 4096;
+constexpr int kMostTokenTypes = 1024;
 constexpr size_t kMostKvBytes = size_t(1) << 46;
 
 void check_experts(const DecoderSpec& spec, const ExpertSpec& experts) {
@@ -52,6 +53,9 @@ void check_shape(const DecoderSpec& spec) {
     bounded(spec.vocab_size, kMostTokens, "vocab_size");
     bounded(spec.learned_positions, kMostTokens, "the table of positions");
     require(spec.learned_positions >= 0, "the table of positions has fewer than no rows");
+    require(spec.token_types >= 0 && spec.token_types <= kMostTokenTypes, "there are too many token types or fewer than none");
+    require(spec.labels >= 0 && spec.labels <= spec.hidden_size, "there are more labels than the hidden size, or fewer than none");
+    require(spec.residual_norms ? spec.pre_norms && !spec.parallel : true, "norms of the stream need a stream of their own");
     for (const LayerSpec& layer : spec.layers) {
         const RopeSpec& rope = layer.rope;
         require(layer.window >= 0, "a window is negative");

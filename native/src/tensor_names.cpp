@@ -71,12 +71,22 @@ void Decoder::name_layer(const std::string& at, const LayerSpec& spec, LayerWeig
     name_vector(at + "shared_router", layer.shared_router, hidden);
 }
 
+void Decoder::name_labels() {
+    const int hidden = spec_.hidden_size;
+    name_matrix("pooler", weights_.pooler, hidden, hidden);
+    name_vector("pooler_bias", weights_.pooler_bias, hidden);
+    name_matrix("classifier", weights_.classifier, spec_.labels, hidden);
+    name_vector("classifier_bias", weights_.classifier_bias, spec_.labels);
+}
+
 void Decoder::register_names() {
     const int hidden = spec_.hidden_size;
     name_matrix("embedding", weights_.embedding, spec_.vocab_size, hidden);
     if (spec_.learned_positions) {
         name_matrix("positions", weights_.positions, spec_.learned_positions, hidden);
     }
+    if (spec_.token_types > 0) name_matrix("types", weights_.token_types, spec_.token_types, hidden);
+    if (spec_.labels > 0) name_labels();
     if (!spec_.tied_head) name_matrix("head", weights_.head, spec_.vocab_size, hidden);
     name_norm("final_norm", weights_.final_norm, hidden);
     for (size_t i = 0; i < weights_.layers.size(); ++i) {

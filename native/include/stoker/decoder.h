@@ -5,7 +5,9 @@
 // before the call. A row whose numbers are not finite is reported, not thrown.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -74,18 +76,25 @@ struct DecoderSpec {
     float logit_scale = 1.0f;
     float final_softcap = 0.0f;
     bool tied_head = false;
+    bool causal = true;           // false: every position sees all of its sequence
+    bool residual_norms = false;  // what a norm of the stream gives takes the stream's place
+    int token_types = 0;          // rows of their table; 0: none
+    int labels = 0;               // of the classification head; 0: none
 
     int query_size() const { return num_heads * head_dim; }
     int kv_size() const { return num_kv_heads * head_dim; }
     int heads_per_kv() const { return num_heads / num_kv_heads; }
 };
 
-// A run of consecutive positions of one sequence.
+inline constexpr int kNoSecondPart = std::numeric_limits<int>::max();
+
+// A run of consecutive positions of one sequence. Without causality it is the whole sequence.
 struct SequenceRun {
     int first_row;        // rows [first_row, first_row + count) of the step
     int first_position;
     int count;
     const int32_t* block_table;  // one block per kPage positions, covering all of the run
+    int second_part = kNoSecondPart;  // tokens from this position on have type 1, those before it 0
 };
 
 // A row whose logits are wanted. `row` is its index in the step.
@@ -93,6 +102,10 @@ struct LogitRow {
     int row;
     SamplingRow sampling;
 };
+
+// Which row or rows of a run its result is made of; see stoker.core.pooling.
+enum class Pooling : int32_t { None, First, Last, Mean, Labels };
+inline constexpr int kPoolings = 5;
 
 struct StepInput {
     std::span<const int32_t> tokens;
@@ -137,9 +150,13 @@ struct LayerWeights {
 struct DecoderWeights {
     PackedMatrix embedding;
     PackedMatrix positions;
+    PackedMatrix token_types;
     PackedMatrix head;  // the embedding again when tied
     Norm final_norm;
     std::vector<LayerWeights> layers;
+    PackedMatrix pooler, classifier;  // of a model with labels
+    const float* pooler_bias = nullptr;
+    const float* classifier_bias = nullptr;
 };
 
 class Workspace;
@@ -172,6 +189,10 @@ public:
     void poison_block(int block);
 
     void step(const StepInput& input, StepOutput& output);
+    // A step whose results are hidden states, not tokens: for each run, `width` floats of `out` after
+    // the final norm. What Labels leaves of them is zero; None leaves all of them as they are.
+    void pool_step(const StepInput& input, std::span<const Pooling> poolings, float* out);
+    int pooled_width() const { return std::max(spec_.hidden_size, spec_.labels); }
     // Logits of every row, [rows][vocab_size], without sampling. For tests and perplexity.
     void forward_logits(const StepInput& input, float* logits);
 
@@ -185,6 +206,7 @@ private:
     void name_attention(const std::string& at, LayerWeights& layer);
     void name_feed_forward(const std::string& at, FeedForwardWeights& weights, int count, int size);
     void name_layer(const std::string& at, const LayerSpec& spec, LayerWeights& layer);
+    void name_labels();
 
     DecoderSpec spec_;
     const Kernels& kernels_;

@@ -54,6 +54,10 @@ struct AttentionTask {
     float* scratch;              // attention_scratch_floats() floats, 64-byte aligned
     const float* sinks;          // of the task's heads: scores without a value; null: none
     float* partials;             // for tasks in pieces: attention_partial_floats() for each chunk
+    int context;                 // 0: a query sees keys up to its own position; else all before this one
+
+    // One past the last key that any query sees.
+    STOKER_INLINE int end() const { return context > 0 ? context : first_position + num_positions; }
 };
 
 inline constexpr int kPage = 16;             // positions of a KV block

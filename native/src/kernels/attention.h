@@ -18,13 +18,13 @@ struct ChunkRange {
 // The chunks of which any query of the task sees something.
 inline ChunkRange visible_chunks(const AttentionTask& task) {
     const int oldest = task.window > 0 ? task.first_position - task.window + 1 : 0;
-    const int end = task.first_position + task.num_positions;
+    const int end = task.end();
     return {oldest > 0 ? oldest / kAttentionChunk : 0, (end + kAttentionChunk - 1) / kAttentionChunk};
 }
 
 inline Chunk chunk_at(const AttentionTask& task, int index) {
     const int begin = index * kAttentionChunk;
-    const int end = task.first_position + task.num_positions;
+    const int end = task.end();
     const int chunk_end = end < begin + kAttentionChunk ? end : begin + kAttentionChunk;
     return {begin, chunk_end, (end - 1) / kPage};
 }

@@ -187,8 +187,8 @@ inline int clamp_lane(int x) { return x < 0 ? 0 : (x > kPage ? kPage : x); }
 // Masks and exponentiates one query's scores of the chunk; returns maximum and sum.
 inline void softmax_chunk(const AttentionState& s, int q, int begin, int pages, float& most, float& sum) {
     float* row = s.scores + size_t(q) * kAttentionChunk;
-    const int last = s.position(q);
-    const int first = s.task.window > 0 ? last - s.task.window + 1 : 0;
+    const int last = s.task.context > 0 ? s.task.context - 1 : s.position(q);
+    const int first = s.task.window > 0 ? s.position(q) - s.task.window + 1 : 0;
     const F hidden = splat(kNegativeInfinity);
     F maximum = hidden;
     if (s.task.softcap > 0.0f) softcap(row, s.task.softcap, pages * kPage);

@@ -38,6 +38,7 @@ from stoker.api.openai.tokenize import (
 from stoker.api.openai.tokenizer_info import ShowTokenizerInfo, TokenizerInfo
 from stoker.api.openapi import docs_page, document
 from stoker.api.operation import Operation
+from stoker.api.scoring.operations import scoring_operations
 from stoker.api.surface_endpoint import on
 from stoker.api.tgi.operations import tgi_operations
 from stoker.errors import MethodNotAllowed, RouteNotFound
@@ -89,6 +90,7 @@ def operations(front: Front) -> list[Operation]:
         *ollama_operations(front),
         *tgi_operations(front),
         *llamacpp_operations(front),
+        *scoring_operations(front),
         *watching(front),
     ]  # fmt: skip
 

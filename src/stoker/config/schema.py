@@ -110,6 +110,8 @@ class LimitsSection(Table, frozen=True, kw_only=True):
     """Answers to one prompt."""
     batch_prompts: Positive = 64
     """Prompts in one request."""
+    batch_texts: Positive = 2048
+    """Texts of which one request wants vectors or scores."""
     top_logprobs: Annotated[int, msgspec.Meta(ge=0, le=256)] = 20
     """Alternatives shown for each token."""
     stops: Annotated[int, msgspec.Meta(ge=0)] = 4

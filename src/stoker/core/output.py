@@ -53,4 +53,6 @@ class TokenDelta(msgspec.Struct, frozen=True, omit_defaults=True):
     """Prompt tokens found in the prefix cache; set on the first delta."""
     queued_seconds: float = 0.0
     """How long the request waited before its first step; set on the first delta."""
+    pooled: bytes = b""
+    """The vector of a request with `pooling`: little-endian float32; with `finish`."""
     finish: Finish | None = None

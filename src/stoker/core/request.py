@@ -1,4 +1,4 @@
-"""What an engine is asked to do: one sequence of tokens to continue."""
+"""What an engine is asked to do: one sequence of tokens to continue, or to make a vector of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import msgspec
 
 from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
+from stoker.core.pooling import Pooling
 from stoker.core.sampling import SamplingParams
 
 
@@ -22,6 +23,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     output_token_ids: tuple[TokenId, ...] = ()
     constraint: Constraint | None = None
     """What the whole output must look like."""
+    pooling: Pooling | None = None
+    """The result is a vector, and no token. `sampling` then says nothing but `max_tokens` 1."""
+    second_part: int | None = None
+    """Where the second text of a pair begins, for models that tell the two apart."""
     tenant: str = ""
     """Fairness and prefix-cache isolation are per tenant."""
     session: str = ""
@@ -38,4 +43,5 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def max_total_tokens(self) -> int:
         """The longest this sequence can become; what admission has to find room for."""
-        return len(self.prompt_token_ids) + self.sampling.max_tokens
+        new = 0 if self.pooling is not None else self.sampling.max_tokens
+        return len(self.prompt_token_ids) + new

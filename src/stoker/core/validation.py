@@ -7,9 +7,11 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+from stoker.core.abilities import DECODER, Abilities
+from stoker.core.pooling import Pooling
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.errors import InvalidRequest, UnsupportedConstraint
+from stoker.errors import ContextLengthExceeded, InvalidRequest, UnsupportedConstraint
 
 MOST_LOGPROBS = 256
 """Alternatives of a token; more, for a long prompt, would not fit into one message."""
@@ -34,7 +36,7 @@ _NUMBERS: dict[str, tuple[float, float]] = {
 _MOST_BIAS = 100.0
 
 
-def validate(request: Request, vocab_size: int) -> None:
+def validate(request: Request, vocab_size: int, abilities: Abilities = DECODER) -> None:
     """Raises InvalidRequest, `param` naming the field. Lengths are the scheduler's to judge."""
     if request.constraint is not None:
         raise UnsupportedConstraint("output cannot be constrained yet", param="constraint")
@@ -45,9 +47,38 @@ def validate(request: Request, vocab_size: int) -> None:
     _tokens("prompt", request.output_token_ids, vocab_size)
     if len(request.output_token_ids) >= request.sampling.max_tokens:
         raise InvalidRequest("every token was delivered already", param="max_tokens")
+    _pooling(request, abilities)
     _integer("priority", request.priority, -_INT32, _INT32)
     if request.timeout is not None:
         _number("timeout", request.timeout, 0.0, math.inf)
+
+
+def refuse_too_long(request: Request, longest: int) -> None:
+    """Raises ContextLengthExceeded for one that could become longer than `longest` tokens."""
+    if request.max_total_tokens <= longest:
+        return
+    new = request.max_total_tokens - request.num_prompt_tokens
+    more = f" and {new} new ones" if new else ""
+    raise ContextLengthExceeded(
+        f"{request.num_prompt_tokens} prompt tokens{more} exceed the {longest} tokens that one "
+        "request can have here"
+    )
+
+
+def _pooling(request: Request, abilities: Abilities) -> None:
+    if request.pooling is None and not abilities.generates:
+        raise InvalidRequest(
+            "this model is an encoder: it makes no text",
+            param="model",
+            hint="Ask it for embeddings, scores or ranks.",
+        )
+    if request.pooling is Pooling.LABELS and not abilities.labels:
+        raise InvalidRequest("this model has no classification head", param="model")
+    if request.second_part is None:
+        return
+    if request.pooling is None or not abilities.pairs:
+        raise InvalidRequest("this model does not take pairs of texts", param="second_part")
+    _integer("second_part", request.second_part, 0, request.num_prompt_tokens)
 
 
 def validate_sampling(sampling: SamplingParams, vocab_size: int) -> None:

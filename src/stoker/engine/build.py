@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from stoker.core.abilities import Abilities
 from stoker.core.clock import SystemClock
 from stoker.engine.block_log import BlockLog
 from stoker.engine.drafters import make_drafter
@@ -18,12 +19,13 @@ from stoker.executor.interface import Executor
 from stoker.executor.native import NativeExecutor, NativeOptions
 from stoker.kv.block_hash import keyed_hash
 from stoker.model.load import Model, open_model
+from stoker.model.spec import DecoderSpec
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.scheduler import Scheduler
 
 Progress = Callable[[int, int], None]
-Made = tuple[Executor, int, Callable[[], str]]
-"""An executor, its vocabulary size, and the name of its kernels once loaded."""
+Made = tuple[Executor, int, Callable[[], str], Abilities]
+"""An executor, its vocabulary size, the name of its kernels once loaded, and its abilities."""
 
 ORDINARY_TOKENS = 1024
 """Context a running sequence is expected to need when the KV pool's size is not given."""
@@ -35,7 +37,7 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
     make = _EXECUTORS.get(settings.executor)
     if make is None:
         raise ConfigError(f"there is no executor '{settings.executor}'")
-    executor, vocab_size, kernels = make(settings, progress)
+    executor, vocab_size, kernels, abilities = make(settings, progress)
     memory = executor.load()
     options = SchedulerOptions(
         num_blocks=memory.num_blocks,
@@ -46,14 +48,15 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
         max_waiting=settings.max_waiting,
         inter_token_target=settings.inter_token_target,
         prefix_cache=settings.prefix_cache,
+        whole_prompts=not abilities.generates,
         eos_token_ids=frozenset(settings.eos_token_ids),
     )
     hash_block = keyed_hash(settings.cache_key or secrets.token_bytes(32))
     block_log = BlockLog()
     scheduler = Scheduler(options, hash_block, block_log if settings.cache_key else None)
     drafter = make_drafter(settings, memory, vocab_size)
-    engine = Engine(executor, scheduler, SystemClock(), vocab_size, block_log, drafter)
-    return engine, engine_info(memory, scheduler, vocab_size, kernels())
+    engine = Engine(executor, scheduler, SystemClock(), vocab_size, abilities, block_log, drafter)
+    return engine, engine_info(memory, scheduler, vocab_size, kernels(), abilities)
 
 
 def _native(settings: EngineSettings, progress: Progress) -> Made:
@@ -74,11 +77,22 @@ def _native(settings: EngineSettings, progress: Progress) -> Made:
         max_step_sequences=settings.max_running,
     )
     executor = NativeExecutor(model, options, progress)
-    return executor, model.spec.vocab_size, lambda: executor.decoder.kernels
+    return executor, model.spec.vocab_size, lambda: executor.decoder.kernels, _abilities(model.spec)
+
+
+def _abilities(spec: DecoderSpec) -> Abilities:
+    return Abilities(
+        generates=spec.causal,
+        hidden_size=spec.hidden_size,
+        pooling=spec.pooling,
+        labels=spec.labels,
+        pairs=spec.token_types >= 2,
+    )
 
 
 def _fake(settings: EngineSettings, _progress: Progress) -> Made:
-    return FakeExecutor(settings.fake), settings.fake.vocab_size, lambda: "fake"
+    fake = settings.fake
+    return FakeExecutor(fake), fake.vocab_size, lambda: "fake", fake.abilities
 
 
 _EXECUTORS: dict[str, Callable[[EngineSettings, Progress], Made]] = {

@@ -18,7 +18,7 @@ from stoker.core.clock import Clock, SystemClock
 from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason, TokenDelta
 from stoker.core.request import Request
-from stoker.core.validation import validate
+from stoker.core.validation import refuse_too_long, validate
 from stoker.engine import frames
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import BlockListener, EngineInfo, EngineLoad, EngineState
@@ -180,13 +180,8 @@ class EngineClient:
             raise errors.Overloaded("too many requests are waiting already", retry_after=1.0)
         if request.request_id in self._streams:
             raise errors.InternalError("two requests have the same id")
-        validate(request, self.info.vocab_size)
-        longest = self.info.max_context
-        if request.max_total_tokens > longest:
-            raise errors.ContextLengthExceeded(
-                f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new "
-                f"ones exceed the {longest} tokens this server can hold for one request"
-            )
+        validate(request, self.info.vocab_size, self.info.abilities)
+        refuse_too_long(request, self.info.max_context)
         try:
             frames.encode(frames.Submit(request))  # later there may be nobody left to refuse it to
         except errors.ProtocolError as error:

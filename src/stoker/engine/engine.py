@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+from stoker.core.abilities import DECODER, Abilities
 from stoker.core.clock import Clock
 from stoker.core.ids import RequestId
 from stoker.core.output import TokenDelta
@@ -44,6 +45,7 @@ class Engine:
         scheduler: Scheduler,
         clock: Clock,
         vocab_size: int,
+        abilities: Abilities = DECODER,
         block_log: BlockLog | None = None,
         drafter: Drafter | None = None,
     ) -> None:
@@ -51,6 +53,7 @@ class Engine:
         self._scheduler = scheduler
         self._clock = clock
         self._vocab_size = vocab_size
+        self._abilities = abilities
         self._drafter = drafter or Drafter()
         self.announce: Callable[[tuple[RequestId, ...]], None] = lambda _request_ids: None
         """Called before a step that computes other requests than the one before it."""
@@ -74,12 +77,12 @@ class Engine:
     def submit(self, request: Request) -> None:
         """Raises InvalidRequest, ContextLengthExceeded or Overloaded; the request then has no
         ending here."""
-        validate(request, self._vocab_size)
+        validate(request, self._vocab_size, self._abilities)
         self._scheduler.add(request, self._clock.monotonic())
 
     def resume(self, request: Request) -> None:
         """Takes over a request that an engine before this one had accepted, however many wait."""
-        validate(request, self._vocab_size)
+        validate(request, self._vocab_size, self._abilities)
         self._scheduler.restore(request, self._clock.monotonic())
 
     def sleep(self) -> None:
@@ -214,7 +217,11 @@ class Engine:
 
 
 def engine_info(
-    plan: MemoryPlan, scheduler: Scheduler, vocab_size: int, kernels: str
+    plan: MemoryPlan,
+    scheduler: Scheduler,
+    vocab_size: int,
+    kernels: str,
+    abilities: Abilities = DECODER,
 ) -> EngineInfo:
     return EngineInfo(
         max_context=scheduler.longest_possible,
@@ -226,4 +233,5 @@ def engine_info(
         kv_bytes=plan.kv_bytes,
         kernels=kernels,
         max_requests=scheduler.options.max_running + scheduler.options.max_waiting,
+        abilities=abilities,
     )

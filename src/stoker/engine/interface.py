@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from stoker.core.abilities import DECODER, Abilities
 from stoker.core.ids import RequestId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
@@ -40,6 +41,7 @@ class EngineInfo(msgspec.Struct, frozen=True):
     """The instruction set the kernels run on, e.g. 'avx512_vnni'."""
     max_requests: int
     """Most that are held at once, running and waiting."""
+    abilities: Abilities = DECODER
 
 
 class EngineLoad(msgspec.Struct, frozen=True):

@@ -89,5 +89,6 @@ def _merge(first: TokenDelta, second: TokenDelta) -> TokenDelta:
         prompt_logprobs=first.prompt_logprobs + second.prompt_logprobs,
         num_cached_tokens=max(first.num_cached_tokens, second.num_cached_tokens),
         queued_seconds=max(first.queued_seconds, second.queued_seconds),
+        pooled=second.pooled,
         finish=second.finish,
     )

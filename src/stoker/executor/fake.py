@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from stoker.core.abilities import Abilities
 from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import TokenLogprobs
+from stoker.core.pooling import Pooling
 from stoker.executor.interface import (
     MemoryPlan,
     SliceResult,
@@ -25,6 +28,7 @@ from stoker.executor.interface import (
 )
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 
+FAKE = Abilities(hidden_size=8)
 Cost = Callable[[StepPlan], float]
 """Simulated seconds of a step."""
 
@@ -41,6 +45,7 @@ class FakeOptions:
     vocab_size: int = 1000
     max_step_tokens: int = 2048
     max_step_sequences: int = 64
+    abilities: Abilities = FAKE
     load_seconds: float = 0.0
     step_seconds: float = 0.0
     """Real time each step takes, for tests that need a stream to be under way."""
@@ -123,7 +128,9 @@ class FakeExecutor:
                 scores.append(_logprobs(piece.tokens[position + 1], state))
             if piece.samples and position >= piece.end - 1:
                 drawn.append((draw(state, piece.sampling.seed, self.options.vocab_size), state))
-        if not piece.samples:
+        if piece.pooling is not None and piece.samples:
+            return SliceResult(pooled=_vector(state, self._width(piece.pooling)))
+        if not piece.samples or piece.pooling is not None:
             return SliceResult(prompt_logprobs=tuple(scores))
         taken = drawn[: num_drawn(piece.drafts, [token for token, _ in drawn])]
         wanted = piece.sampling.logprobs is not None
@@ -132,6 +139,10 @@ class FakeExecutor:
             logprobs=tuple(_logprobs(token, state) for token, state in taken) if wanted else (),
             prompt_logprobs=tuple(scores),
         )
+
+    def _width(self, pooling: Pooling) -> int:
+        abilities = self.options.abilities
+        return abilities.labels if pooling is Pooling.LABELS else abilities.hidden_size
 
     def _die_of(self, token: TokenId) -> None:
         if token == self.options.deadly_token:
@@ -165,6 +176,12 @@ def expected_tokens(
 def draw(state: bytes, seed: int, vocab_size: int) -> TokenId:
     digest = blake2b(state, digest_size=8, key=seed.to_bytes(8, "little", signed=False)).digest()
     return int.from_bytes(digest, "little") % vocab_size
+
+
+def _vector(state: bytes, size: int) -> bytes:
+    """A hash of all tokens, whatever the pooling."""
+    numbers = ((state[i % len(state)] - 127.5) / 128.0 + i for i in range(size))
+    return struct.pack(f"<{size}f", *numbers)
 
 
 def _step(state: bytes, token: TokenId) -> bytes:

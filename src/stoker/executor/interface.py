@@ -49,6 +49,8 @@ class SliceResult:
     logprobs: tuple[TokenLogprobs, ...] = ()
     """Parallel to `tokens` when the sampling parameters asked for them."""
     prompt_logprobs: tuple[TokenLogprobs, ...] = ()
+    pooled: bytes = b""
+    """Of a slice with `pooling` that reaches the end of its sequence: little-endian float32."""
     error_code: str | None = None
     """Code of an error that ends this sequence alone, e.g. 'numerical_error'."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -22,6 +22,7 @@ from stoker.executor.interface import (
     StepResult,
     num_drawn,
 )
+from stoker.executor.pooled_batch import pool
 from stoker.kernels.decoder import BLOCK_TOKENS, Decoder, Progress, load_decoder
 from stoker.model.load import Model
 from stoker.scheduler.plan import SequenceSlice, StepPlan
@@ -100,13 +101,24 @@ class NativeExecutor:
 
     def submit(self, plan: StepPlan) -> StepHandle:
         started = time.perf_counter()
-        batch = StepBatch.of(plan)
-        outputs = self.decoder.step(**batch.arguments())
-        slices = _results(plan, batch, *(output.tolist() for output in outputs))
+        drawn = iter(self._draw([p for p in plan.slices if p.pooling is None]))
+        pooled = iter(self._pool([p for p in plan.slices if p.pooling is not None]))
+        slices = tuple(next(drawn if p.pooling is None else pooled) for p in plan.slices)
         self._submitted += 1
         handle = StepHandle(self._submitted)
         self._results[handle] = StepResult(slices, time.perf_counter() - started)
         return handle
+
+    def _draw(self, slices: list[SequenceSlice]) -> Iterable[SliceResult]:
+        if not slices:
+            return ()
+        plan = StepPlan(tuple(slices))
+        batch = StepBatch.of(plan)
+        outputs = self.decoder.step(**batch.arguments())
+        return _results(plan, batch, *(output.tolist() for output in outputs))
+
+    def _pool(self, slices: list[SequenceSlice]) -> Iterable[SliceResult]:
+        return pool(self.decoder, slices, self._model.spec) if slices else ()
 
     def collect(self, handle: StepHandle) -> StepResult:
         return self._results.pop(handle)

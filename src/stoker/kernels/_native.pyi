@@ -48,6 +48,10 @@ class Decoder:
         """Tokens, log probabilities, ranks, finite flags, alternative ids and log probabilities."""
 
     def forward_logits(self, tokens: Ints, runs: Ints, block_tables: Ints) -> Floats: ...
+    def pool_step(
+        self, tokens: Ints, runs: Ints, block_tables: Ints, second_parts: Ints, poolings: Ints
+    ) -> Floats:
+        """For each run the vector it is pooled to: hidden_size numbers, or labels and zeros."""
 
 def available_kernels() -> list[str]: ...
 def quantize_rows(kernels: str, x: Floats) -> tuple[NDArray[np.int8], Floats, Floats, Ints]: ...
@@ -69,6 +73,8 @@ def attention(
     window: int,
     softcap: float,
     chunks_per_piece: int = 0,
+    sinks: Floats | None = None,
+    causal: bool = True,
 ) -> Floats: ...
 def uniform(seed: int, position: int) -> float: ...
 def sample_row(

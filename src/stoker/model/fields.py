@@ -25,6 +25,10 @@ class Fields:
     def fail(self, key: str, reason: str) -> ModelFileError:
         return ModelFileError(self.source, f"{self._prefix}{key} {reason}")
 
+    @property
+    def size(self) -> int:
+        return len(self._values)
+
     def has(self, key: str) -> bool:
         return self._values.get(self._prefix + key) is not None
 

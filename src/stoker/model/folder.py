@@ -6,7 +6,6 @@ Code in the folder is never looked at, and pickled weights are refused by name (
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,20 +15,21 @@ from stoker.errors import ModelFileError
 from stoker.model.families.family import Family
 from stoker.model.families.naming import locate
 from stoker.model.fields import Fields
+from stoker.model.json_file import read_json
 from stoker.model.load import Model
 from stoker.model.multimodal import OTHER_PARTS, stored_names, text_config
 from stoker.model.pickled import SAFE_FORMATS, refuse_pickled
 from stoker.model.registry import find_family
+from stoker.model.sentence_files import with_pooling
 from stoker.model.tensors import tensor_shapes
 from stoker.model.weights.interface import TensorInfo
 from stoker.model.weights.pieces import PiecedWeights
 from stoker.model.weights.safetensors import SafetensorsFile
 from stoker.model.weights.shapes import check_shapes
 
-MAX_JSON_BYTES = 64 << 20
 INDEX = "model.safetensors.index.json"
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,200}\.safetensors")
-MAX_TEMPLATE_BYTES = 1 << 20
+MAX_TEXT_BYTES = 4 << 20
 _IGNORED = ("rotary_emb.inv_freq", "lm_head.weight")
 """Tensors some checkpoints carry that a decoder does not need: tables it computes, and a second
 copy of a tied head."""
@@ -66,12 +66,12 @@ def open_folder(path: Path) -> Model:
     """Raises ModelFileError or UnsupportedModel."""
     config = Fields(path / "config.json", read_json(path / "config.json"))
     family = find_family(config.text("model_type"))
-    spec = family.from_config(text_config(config))
+    spec = with_pooling(path, family.from_config(text_config(config)))
     with contextlib.ExitStack() as opened:
         files = FolderTensors(path, _open_shards(path, family, opened))
         tensors = files.tensors
         sources = locate(spec, family.hugging_face_names, tensors)
-        ignored = [name for name in tensors if name.endswith(_IGNORED)]
+        ignored = [name for name in tensors if name.endswith((*_IGNORED, *family.spare))]
         check_shapes(path, spec, sources, tensors, ignore=ignored)
         weights = PiecedWeights(files, sources, tensor_shapes(spec))
         model = Model(path, spec, weights, _metadata(path))
@@ -122,31 +122,19 @@ def _metadata(path: Path) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         name: read_json(path / name) for name in files if (path / name).is_file()
     }
+    words = path / "vocab.txt"
+    if words.is_file() and "tokenizer.json" not in metadata:
+        metadata["vocab.txt"] = _read_text(words)
     template = path / "chat_template.jinja"
     if template.is_file():
         metadata["chat_template.jinja"] = _read_text(template)
     return metadata
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a bounded file. Raises ModelFileError."""
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ModelFileError(path, f"is larger than {MAX_JSON_BYTES >> 20} MiB")
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ModelFileError(path, error.strerror or "cannot be read") from None
-    except (ValueError, RecursionError):
-        raise ModelFileError(path, "is not JSON") from None
-    if not isinstance(value, dict):
-        raise ModelFileError(path, "is not a JSON object")
-    return value
-
-
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_TEMPLATE_BYTES:
-            raise ModelFileError(path, f"is larger than {MAX_TEMPLATE_BYTES >> 20} MiB")
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise ModelFileError(path, f"is larger than {MAX_TEXT_BYTES >> 20} MiB")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ModelFileError(path, error.strerror or "cannot be read") from None

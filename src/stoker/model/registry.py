@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 
 from stoker.errors import UnsupportedModel
+from stoker.model.families.bert import BERT
 from stoker.model.families.falcon import FALCON
 from stoker.model.families.family import Family
 from stoker.model.families.gemma import GEMMA3, GEMMA3_TEXT
@@ -22,7 +23,7 @@ from stoker.model.families.starcoder import STARCODER2
 
 FAMILIES: tuple[Family, ...] = (
     LLAMA, MISTRAL, QWEN2, QWEN3, GEMMA2, GEMMA3, GEMMA3_TEXT, PHI3, OLMO2, GRANITE, STARCODER2,
-    GPT2, GPT_NEOX, FALCON, MIXTRAL, QWEN2_MOE, QWEN3_MOE, GPT_OSS,
+    GPT2, GPT_NEOX, FALCON, MIXTRAL, QWEN2_MOE, QWEN3_MOE, GPT_OSS, BERT,
 )  # fmt: skip
 _BY_NAME = {family.gguf_name: family for family in reversed(FAMILIES)} | {
     family.name: family for family in FAMILIES

@@ -1,4 +1,5 @@
-"""A decoder-only model as data. Executors read this; they hold no code per architecture.
+"""A transformer as data: a decoder, or an encoder that is one without causality. Executors read
+this; they hold no code per architecture.
 
 A family (model/families/) maps a file's own metadata onto these records and the file's tensor
 names onto the canonical ones of model/tensors.py, which lists every tensor with its shape.
@@ -9,6 +10,8 @@ from __future__ import annotations
 import enum
 
 import msgspec
+
+from stoker.core.pooling import Pooling
 
 
 class RopeStyle(enum.Enum):
@@ -124,6 +127,19 @@ class DecoderSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     logit_scale: float = 1.0
     final_softcap: float | None = None
     tied_head: bool = False
+    """Of an encoder: it has no head, and makes no text."""
+    causal: bool = True
+    """False: every position sees all others, so that a text is computed in one step (BERT)."""
+    residual_norms: bool = False
+    """What a norm of the residual stream gives takes the stream's place (Vaswani et al. 2017):
+    attention_norm stands before a layer, feed_forward_norm between its halves."""
+    token_types: int = 0
+    """Rows of a table of which one is added to the embedding: 0 for the first part of a text, 1
+    for the second (BERT)."""
+    labels: int = 0
+    """Of a classification head over the first position; 0: none."""
+    pooling: Pooling = Pooling.LAST
+    """What an embedding is made of where a request does not say."""
 
     @property
     def num_layers(self) -> int:

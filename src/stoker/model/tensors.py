@@ -17,9 +17,14 @@ def tensor_shapes(spec: DecoderSpec) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {"embedding": (spec.vocab_size, hidden)}
     if spec.learned_positions:
         shapes["positions"] = (spec.max_context, hidden)
+    if spec.token_types:
+        shapes["types"] = (spec.token_types, hidden)
     shapes |= _norm(spec, "final_norm")
     if not spec.tied_head:
         shapes["head"] = (spec.vocab_size, hidden)
+    if spec.labels:
+        shapes |= {"pooler": (hidden, hidden), "pooler_bias": (hidden,)}
+        shapes |= {"classifier": (spec.labels, hidden), "classifier_bias": (spec.labels,)}
     for i, layer in enumerate(spec.layers):
         own = _attention(spec) | _feed_forward_norms(spec) | _feed_forward(spec, layer)
         shapes |= {f"layers.{i}.{name}": shape for name, shape in own.items()}

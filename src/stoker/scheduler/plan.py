@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stoker.core.ids import BlockId, RequestId, TokenId
+from stoker.core.pooling import Pooling
 from stoker.core.sampling import SamplingParams
 
 
@@ -40,6 +41,12 @@ class SequenceSlice:
     drafts: tuple[TokenId, ...] = ()
     """Guesses of the tokens that will be drawn, computed behind the sequence's last; a token is
     drawn after each as well. `block_table` covers them. Only where `samples`."""
+
+    pooling: Pooling | None = None
+    """The result is not a token but a vector, pooled from the rows of this slice, which are then
+    all of the sequence (for the last token's: its last ones). Only where `samples`."""
+    second_part: int | None = None
+    """Where the second part of a pair of texts begins."""
 
     @property
     def num_rows(self) -> int:

@@ -13,8 +13,10 @@ from types import MappingProxyType
 
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta
+from stoker.core.pooling import Pooling
 from stoker.core.request import Request
-from stoker.errors import ContextLengthExceeded, InternalError, Overloaded
+from stoker.core.validation import refuse_too_long
+from stoker.errors import InternalError, Overloaded
 from stoker.executor.interface import SliceResult, StepResult
 from stoker.kv.block_hash import Hash
 from stoker.kv.block_pool import BlockPool
@@ -91,11 +93,10 @@ class Scheduler:
         self._queue.add(sequence)
 
     def _refuse_too_long(self, request: Request) -> None:
-        if request.max_total_tokens > self.longest_possible:
-            raise ContextLengthExceeded(
-                f"{request.num_prompt_tokens} prompt tokens and {request.sampling.max_tokens} new "
-                f"ones exceed the {self.longest_possible} tokens one request can have here"
-            )
+        longest = self.longest_possible
+        if self.options.whole_prompts or request.pooling not in (None, Pooling.LAST):
+            longest = min(longest, self.options.longest_whole)
+        refuse_too_long(request, longest)
 
     def cancel(self, request_id: RequestId) -> None:
         """Marks a request; its ending comes from the next `sweep`. Unknown ids are ignored."""
@@ -197,16 +198,34 @@ class Scheduler:
     def _admit(self, left: int, slices: list[SequenceSlice], now: float) -> None:
         while left > 0 and len(self.running) < self.options.max_running:
             sequence = self._queue.head()
-            if sequence is None or not self._take_blocks(sequence):
+            if sequence is None:
+                return
+            whole = self._whole(sequence)
+            if whole and not self._fits(sequence, left, slices):
+                return
+            if not self._take_blocks(sequence):
                 return
             self._queue.remove(sequence)
             if sequence.state is SequenceState.WAITING:
                 self._begin(sequence, now)
             sequence.move_to(SequenceState.RUNNING)
             self.running.append(sequence)
-            count = min(sequence.num_missing, left)
+            count = sequence.num_missing if whole else min(sequence.num_missing, left)
             slices.append(self._slice(sequence, count))
             left -= count
+
+    def _whole(self, sequence: Sequence) -> bool:
+        """Whether all of it has to be computed in one step."""
+        return self.options.whole_prompts or sequence.pools_all
+
+    def _fits(self, sequence: Sequence, left: int, slices: list[SequenceSlice]) -> bool:
+        """Within what is left for prompts; or, where the step has no other prompt yet, within what
+        a step can hold: else streams that never pause would keep it waiting for ever."""
+        if sequence.num_missing <= left:
+            return True
+        first = all(piece.samples and piece.count == 1 for piece in slices)
+        room = self.options.max_step_tokens - sum(piece.num_rows for piece in slices)
+        return first and sequence.num_missing <= room
 
     def _begin(self, sequence: Sequence, now: float) -> None:
         """What counts once, however often the sequence is preempted and admitted again."""
@@ -232,7 +251,7 @@ class Scheduler:
         return True
 
     def _lookup(self, sequence: Sequence) -> list[BlockId]:
-        if not self.options.prefix_cache or sequence.scores_prompt:
+        if not self.options.prefix_cache or sequence.scores_prompt or self._whole(sequence):
             return []
         # The last token is always computed: its logits are what the next one is drawn from.
         limit = (len(sequence.tokens) - 1) // self.options.block_size
@@ -273,11 +292,13 @@ class Scheduler:
         if outcome.tokens:
             return self._extend(sequence, piece, outcome)
         self._register(sequence, piece)
+        if outcome.pooled:
+            return self._finish(sequence, Finish(FinishReason.STOP), outcome.pooled)
         scores = outcome.prompt_logprobs
         return sequence.delta(prompt_logprobs=scores) if scores else None
 
     def _register(self, sequence: Sequence, piece: SequenceSlice) -> None:
-        if not self.options.prefix_cache:
+        if not self.options.prefix_cache or self._whole(sequence):
             return
         size = self.options.block_size
         first, last = piece.start // size, sequence.num_computed // size
@@ -304,9 +325,9 @@ class Scheduler:
             self._retire(sequence)
         return delta
 
-    def _finish(self, sequence: Sequence, finish: Finish) -> TokenDelta:
+    def _finish(self, sequence: Sequence, finish: Finish, pooled: bytes = b"") -> TokenDelta:
         self._retire(sequence)
-        return sequence.delta(finish=finish)
+        return sequence.delta(finish=finish, pooled=pooled)
 
     def _retire(self, sequence: Sequence) -> None:
         if sequence.state is SequenceState.RUNNING:

@@ -11,6 +11,7 @@ import msgspec
 
 from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
+from stoker.core.pooling import Pooling
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.kv.prefix_cache import Chain
@@ -77,6 +78,11 @@ class Sequence:
         return len(self.tokens) - self.num_computed
 
     @property
+    def pools_all(self) -> bool:
+        """Its vector is made of more than its last token, so that all are computed together."""
+        return self.request.pooling not in (None, Pooling.LAST)
+
+    @property
     def decoding(self) -> bool:
         """Only its newest token is missing: it waits for one token, not for its prompt."""
         return self.num_missing == 1 and self.num_computed > 0
@@ -126,6 +132,8 @@ class Sequence:
             samples=end == len(self.tokens),
             score_from=self.num_scored,
             drafts=drafts,
+            pooling=self.request.pooling,
+            second_part=self.request.second_part,
         )
 
     def extend(self, drawn: Items[TokenId]) -> tuple[int, Finish | None]:
@@ -151,6 +159,7 @@ class Sequence:
         logprobs: tuple[TokenLogprobs, ...] = (),
         prompt_logprobs: tuple[TokenLogprobs, ...] = (),
         finish: Finish | None = None,
+        pooled: bytes = b"",
     ) -> TokenDelta:
         """What there is to deliver. The first delta also says how the prompt fared."""
         first, self.announced = not self.announced, True
@@ -161,6 +170,7 @@ class Sequence:
             prompt_logprobs,
             num_cached_tokens=self.num_cached if first else 0,
             queued_seconds=self.queued_seconds if first else 0.0,
+            pooled=pooled,
             finish=finish,
         )
 

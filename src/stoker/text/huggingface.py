@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stoker.errors import UnsupportedModel
+from stoker.text import word_pieces
 from stoker.text.vocabulary import (
     BYTE,
     CONTROL,
@@ -22,23 +23,27 @@ from stoker.text.vocabulary import (
 
 
 def vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
-    """Raises UnsupportedModel for anything but BPE."""
+    """Raises UnsupportedModel for anything but BPE and WordPiece."""
     tokenizer = metadata["tokenizer.json"]
     model = tokenizer["model"]
-    if model.get("type", "BPE") != "BPE":
-        raise UnsupportedModel(f"tokenizer model '{model['type']}' is not supported (BPE is)")
+    kind = model.get("type", "BPE")
+    if kind not in ("BPE", word_pieces.KIND):
+        raise UnsupportedModel(f"tokenizer model '{kind}' is not supported (BPE and WordPiece are)")
     tokens, types = _tokens(model["vocab"], tokenizer.get("added_tokens") or [])
     byte_level = "ByteLevel" in json.dumps(tokenizer.get("pre_tokenizer"))
     config = metadata.get("tokenizer_config.json", {})
     index = {token: i for i, token in enumerate(tokens)}
+    spell = byte_level_bytes if byte_level else sentencepiece_bytes
+    if kind == word_pieces.KIND:
+        spell = word_pieces.word_bytes
     return Vocabulary(
         tokens=tokens,
         types=types,
-        token_bytes=(byte_level_bytes if byte_level else sentencepiece_bytes)(tokens, types),
+        token_bytes=spell(tokens, types),
         byte_level=byte_level,
         bos_token_id=index.get(_content(config.get("bos_token"))),
         adds_bos=bool(config.get("add_bos_token", _begins(tokenizer, config))),
-        adds_space_prefix=_adds_space(tokenizer),
+        adds_space_prefix=kind == word_pieces.KIND or _adds_space(tokenizer),
         eos_token_ids=_ends(metadata, index, config),
     )
 
@@ -54,6 +59,8 @@ def stripped(metadata: Mapping[str, Any]) -> str:
     model = dict(tokenizer["model"])
     if model.get("unk_token") not in model["vocab"]:
         model["unk_token"] = None
+    if model.get("type") == word_pieces.KIND:
+        tokenizer["decoder"] = word_pieces.SPELLS_BYTES
     unused = {"post_processor": None, "truncation": None, "padding": None}
     return json.dumps(tokenizer | unused | {"model": model})
 

@@ -14,8 +14,10 @@ from stoker.text import huggingface, tokenizer_json
 from stoker.text.cache import cached
 from stoker.text.calls.protocol import ChatProtocol, derive_protocol
 from stoker.text.chat_template import ChatTemplate
+from stoker.text.frame import NO_FRAME, Frame, frame_of
 from stoker.text.tokenizer import Tokenizer
 from stoker.text.vocabulary import Vocabulary
+from stoker.text.word_pieces import completed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class TextModel:
     """None for a base model, which has no notion of messages."""
     protocol: ChatProtocol | None = None
     """How its answers are written; None where there is no template."""
+    frame: Frame = NO_FRAME
+    """What stands around a text of which it makes a vector."""
 
 
 def load_vocabulary(path: Path, metadata: Mapping[str, Any]) -> Vocabulary:
@@ -33,6 +37,7 @@ def load_vocabulary(path: Path, metadata: Mapping[str, Any]) -> Vocabulary:
     Raises ModelFileError or UnsupportedModel.
     """
     with _blaming(path):
+        metadata = completed(metadata)
         if "tokenizer.json" in metadata:
             return huggingface.vocabulary(metadata)
         return Vocabulary.from_gguf(metadata)
@@ -47,15 +52,17 @@ def load_text(
     """Raises ModelFileError, UnsupportedModel or ConfigError."""
     vocabulary = vocabulary or load_vocabulary(path, metadata)
     with _blaming(path):
+        metadata = completed(metadata)
         if "tokenizer.json" in metadata:
             source = huggingface.stripped(metadata)
         else:
             build = functools.partial(tokenizer_json.build, vocabulary, metadata)
             source = cached(cache_folder / "tokenizers", metadata, build)
         tokenizer = Tokenizer(vocabulary, source)
+        frame = frame_of(metadata, vocabulary)
     template = _chat_template(metadata, tokenizer)
     protocol = None if template is None else derive_protocol(template, tokenizer)
-    return TextModel(tokenizer, template, protocol)
+    return TextModel(tokenizer, template, protocol, frame)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Causal attention over grouped key-value heads, contiguous or in pages."""
+"""Attention, causal or not, over grouped key-value heads, contiguous or in pages."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ def attention(
     window: int | None = None,
     cap: float | None = None,
     sinks: Floats | None = None,
+    causal: bool = True,
 ) -> Floats:
     """Queries [n, heads, dim] at first_position.. over keys, values [context, kv_heads, dim].
 
-    A query at position p sees keys at (p - window, p], or [0, p] without a window. Query heads
+    A query at position p sees keys at (p - window, p], or [0, p] without a window;
+    where attention is not causal it sees all. Query heads
     share key-value heads in consecutive groups (Ainslie et al. 2023). `sinks` is a score for each
     head that takes its share of the softmax and adds no value. Returns [n, heads, dim].
     """
-    hidden = ~visible(first_position, len(queries), len(keys), window)
+    shape = (len(queries), len(keys))
+    hidden = ~visible(first_position, *shape, window) if causal else np.zeros(shape, dtype=bool)
     group = queries.shape[1] // keys.shape[1]
     out = np.empty_like(queries)
     for head in range(queries.shape[1]):

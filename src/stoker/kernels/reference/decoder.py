@@ -1,4 +1,5 @@
-"""A whole decoder in plain NumPy: slow, short, and what every other executor is compared with.
+"""A whole decoder or encoder in plain NumPy: slow, short, and what every other executor is compared
+with.
 
 It recomputes the full sequence on each call and keeps no cache, so it cannot share a defect with
 the paged, batched and quantised paths it checks.
@@ -10,11 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stoker.core.pooling import Pooling
 from stoker.kernels.reference.activation import softcap
 from stoker.kernels.reference.arithmetic import EXACT, Arithmetic
 from stoker.kernels.reference.arrays import Floats
 from stoker.kernels.reference.attention import attention
 from stoker.kernels.reference.layers import ReferenceLayers
+from stoker.kernels.reference.pooling import pooled
 from stoker.kernels.reference.rope import rope, rope_angles
 from stoker.kernels.reference.tensors import FloatTensors
 from stoker.model.spec import DecoderSpec, LayerSpec, QkNorm
@@ -39,18 +42,39 @@ class ReferenceDecoder:
 
     def forward(self, token_ids: Sequence[int], first_row: int = 0) -> Floats:
         """Logits [len(token_ids) - first_row, vocab_size] of positions from first_row on."""
-        x = self.embed(token_ids)
+        return self.head(self.through_layers(token_ids)[first_row:])
+
+    def pool(
+        self, token_ids: Sequence[int], pooling: Pooling, second_part: int | None = None
+    ) -> Floats:
+        """One vector for the whole text; tokens from `second_part` on are of type 1."""
+        x = self.through_layers(token_ids, second_part)
+        return pooled(self._layers, self._layers.norm(x, "final_norm"), pooling)
+
+    def through_layers(self, token_ids: Sequence[int], second_part: int | None = None) -> Floats:
+        """Hidden states before the final norm."""
+        x = self.embed(token_ids, second_part)
         for index, layer in enumerate(self.spec.layers):
             prefix = f"layers.{index}."
+            x = self._stream(x, prefix + "attention")
             attended = self._attend(x, layer, prefix)
             before = x if self.spec.parallel else x + attended
+            before = self._stream(before, prefix + "feed_forward")
             fed = self._feed_forward(before, layer, prefix)
-            x = x + attended + fed
-        return self.head(x[first_row:])
+            x = before + attended + fed if self.spec.parallel else before + fed
+        return x
 
-    def embed(self, token_ids: Sequence[int]) -> Floats:
+    def _stream(self, x: Floats, name: str) -> Floats:
+        """The residual stream itself is normed where the spec says so."""
+        return self._layers.norm(x, f"{name}_norm") if self.spec.residual_norms else x
+
+    def embed(self, token_ids: Sequence[int], second_part: int | None = None) -> Floats:
         rows = self._tensors["embedding"][np.asarray(token_ids, dtype=np.int64)]
         scaled: Floats = rows * np.float32(self.spec.embedding_scale)
+        if self.spec.token_types:
+            second = len(scaled) if second_part is None else second_part
+            types = (np.arange(len(scaled)) >= second).astype(np.int64)
+            scaled = scaled + self._tensors["types"][types]
         if self.spec.learned_positions:
             return scaled + self._tensors["positions"][: len(scaled)]
         return scaled
@@ -76,6 +100,7 @@ class ReferenceDecoder:
             window=layer.window,
             cap=spec.attention_softcap,
             sinks=sinks,
+            causal=spec.causal,
         )
         joined = mixed.reshape(len(x), -1)
         out = self._layers.biased(joined, prefix + "o", bias=spec.output_bias)
@@ -104,7 +129,8 @@ class ReferenceDecoder:
         return self._branch_output(out, prefix + "feed_forward")
 
     def _branch_input(self, x: Floats, name: str) -> Floats:
-        return self._layers.norm(x, f"{name}_norm") if self.spec.pre_norms else x
+        own = self.spec.pre_norms and not self.spec.residual_norms
+        return self._layers.norm(x, f"{name}_norm") if own else x
 
     def _branch_output(self, x: Floats, name: str) -> Floats:
         out = self._layers.norm(x, f"{name}_post_norm") if self.spec.post_norms else x

@@ -104,6 +104,8 @@ class Family:
     """GGUF's name, where it is another."""
     ignored: tuple[str, ...] = ()
     """How names of tensors end that some checkpoints carry and the model does not need."""
+    spare: tuple[str, ...] = ()
+    """Likewise, where other checkpoints of the family do need them."""
     limits: str = ""
     """What we refuse or leave out, for docs/models.md."""
 

@@ -25,7 +25,8 @@ class Stored:
     """A stored tensor that holds a canonical one: alone, or beside others."""
 
     names: tuple[str, ...]
-    """Files have one of these. {i} stands for the layer; with {e}, every expert has its own."""
+    """Files have one of these. {i} stands for the layer, {before} for the one before it and {last}
+    for the last; with {e}, every expert has its own."""
     among: tuple[str, ...] = ()
     """What the tensor holds, in order, by canonical names without their layer; () if alone."""
     groups: Groups = once
@@ -75,7 +76,7 @@ def _pieces(
 ) -> tuple[Piece, ...]:
     layer, kind = _split(canonical)
     stored = names[kind]
-    found = [name.replace("{i}", layer) for name in stored.names]
+    found = [_of_layer(name, layer, spec.num_layers) for name in stored.names]
     experts = spec.layers[int(layer)].experts if layer else None
     if experts is not None and "{e}" in found[0]:
         rows = shapes[canonical][0] // experts.count
@@ -108,6 +109,11 @@ def _piece(
 
 def _present(options: list[str], present: Collection[str]) -> str:
     return next((name for name in options if name in present), options[0])
+
+
+def _of_layer(name: str, layer: str, layers: int) -> str:
+    before = str(int(layer) - 1) if layer else ""
+    return name.replace("{i}", layer).replace("{before}", before).replace("{last}", str(layers - 1))
 
 
 def _split(canonical: str) -> tuple[str, str]:
