@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [*SPECIAL, *"abcdefghijklmnopqrstuvwxyz", *(f"##{x}" for x in "abcdefghijklmnopqrstuvwxyz")]
-VOCABULARY = WORDS + ["the", "cat", "dog", "##ing", "sat", ".", "[", "]"]
+VOCABULARY = [*WORDS, "the", "cat", "dog", "##ing", "sat", ".", "[", "]"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,11 +170,18 @@ def process_server(fake: FakeOptions | None = None, **limits: Any) -> Iterator[R
 @contextmanager
 def model_server(name: str) -> Iterator[RunningServer]:
     """The whole stack: a catalog model in an engine process of its own."""
-    from stoker.config.paths import cache_folder
     from tests.support.models import model_path
 
+    with path_server(model_path(name), name) as running:
+        yield running
+
+
+@contextmanager
+def path_server(path: Path, name: str = MODEL, **limits: Any) -> Iterator[RunningServer]:
+    """The same for the model of a path."""
+    from stoker.config.paths import cache_folder
+
     config = Config()
-    path = model_path(name)
     text = load_text(path, open_model(path).metadata, cache_folder(config.model))
 
     async def backend() -> Backend:
@@ -182,7 +189,8 @@ def model_server(name: str) -> Iterator[RunningServer]:
         await client.start()
         return client
 
-    running = RunningServer(backend, text, name)
+    chosen = msgspec.structs.replace(LimitsSection(), **limits)
+    running = RunningServer(backend, text, name, limits=chosen)
     running.start()
     try:
         yield running

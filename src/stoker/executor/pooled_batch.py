@@ -22,7 +22,7 @@ NO_SECOND_PART = -1
 def pool(decoder: Decoder, slices: Sequence[SequenceSlice], spec: DecoderSpec) -> list[SliceResult]:
     """Parallel to `slices`; those that end before their sequence does have no vector yet."""
     rows = decoder.pool_step(**_arguments(slices))
-    finite: list[bool] = np.isfinite(rows).all(axis=1).tolist()
+    finite = [bool(np.isfinite(row).all()) for row in rows]
     results = []
     for piece, row, good in zip(slices, rows, finite, strict=True):
         if not good:

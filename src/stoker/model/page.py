@@ -19,8 +19,9 @@ Written by `make models-page` from the registry (`src/stoker/model/registry.py`)
 The native executor computes these architectures, from GGUF files and from folders of safetensors.
 Each was compared with transformers on a small random checkpoint (`make golden`): the definition in
 NumPy to 1e-3 in every logit, and the native core, whose cache of keys and values is in half
-precision, in its greedy tokens (`tests/unit/model/test_architectures.py`). Any other architecture
-is refused in one line that names the nearest of these.
+precision, in its greedy tokens (`tests/unit/model/test_architectures.py`); encoders in their hidden
+states and scores (`tests/unit/model/test_encoders.py`). Any other architecture is refused in one
+line that names the nearest of these.
 
 | model_type | GGUF | what it is | limits |
 |---|---|---|---|

@@ -20,9 +20,3 @@ class SchedulerOptions:
     whole_prompts: bool = False
     """Every prompt has to be computed in one step: the model is not causal."""
     eos_token_ids: frozenset[TokenId] = frozenset()
-
-    @property
-    def longest_whole(self) -> int:
-        """Tokens that always have room in one step, beside sequences that get a token each."""
-        beside = 0 if self.whole_prompts else self.max_running
-        return max(self.max_step_tokens - beside, 1)

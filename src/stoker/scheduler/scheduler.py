@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta
-from stoker.core.pooling import Pooling
 from stoker.core.request import Request
 from stoker.core.validation import refuse_too_long
 from stoker.errors import InternalError, Overloaded
@@ -29,6 +28,7 @@ from stoker.scheduler.plan import SequenceSlice, StepPlan
 from stoker.scheduler.sequence import Sequence, SequenceState
 from stoker.scheduler.speculation import Wish
 from stoker.scheduler.token_budget import TokenBudget
+from stoker.scheduler.whole_prompts import WholePrompts
 
 
 class Scheduler:
@@ -42,6 +42,7 @@ class Scheduler:
         self.budget = TokenBudget(options.max_step_tokens, options.inter_token_target)
         self.running: list[Sequence] = []
         self._queue = FairQueue()
+        self._whole = WholePrompts(options)
         self._sequences: dict[RequestId, Sequence] = {}
         self._cancelled: list[Sequence] = []
         self._arrivals = 0
@@ -93,10 +94,7 @@ class Scheduler:
         self._queue.add(sequence)
 
     def _refuse_too_long(self, request: Request) -> None:
-        longest = self.longest_possible
-        if self.options.whole_prompts or request.pooling not in (None, Pooling.LAST):
-            longest = min(longest, self.options.longest_whole)
-        refuse_too_long(request, longest)
+        refuse_too_long(request, self._whole.longest(request, self.longest_possible))
 
     def cancel(self, request_id: RequestId) -> None:
         """Marks a request; its ending comes from the next `sweep`. Unknown ids are ignored."""
@@ -198,10 +196,7 @@ class Scheduler:
     def _admit(self, left: int, slices: list[SequenceSlice], now: float) -> None:
         while left > 0 and len(self.running) < self.options.max_running:
             sequence = self._queue.head()
-            if sequence is None:
-                return
-            whole = self._whole(sequence)
-            if whole and not self._fits(sequence, left, slices):
+            if sequence is None or not self._whole.fits(sequence, left, slices):
                 return
             if not self._take_blocks(sequence):
                 return
@@ -210,22 +205,9 @@ class Scheduler:
                 self._begin(sequence, now)
             sequence.move_to(SequenceState.RUNNING)
             self.running.append(sequence)
-            count = sequence.num_missing if whole else min(sequence.num_missing, left)
+            count = self._whole.count(sequence, left)
             slices.append(self._slice(sequence, count))
             left -= count
-
-    def _whole(self, sequence: Sequence) -> bool:
-        """Whether all of it has to be computed in one step."""
-        return self.options.whole_prompts or sequence.pools_all
-
-    def _fits(self, sequence: Sequence, left: int, slices: list[SequenceSlice]) -> bool:
-        """Within what is left for prompts; or, where the step has no other prompt yet, within what
-        a step can hold: else streams that never pause would keep it waiting for ever."""
-        if sequence.num_missing <= left:
-            return True
-        first = all(piece.samples and piece.count == 1 for piece in slices)
-        room = self.options.max_step_tokens - sum(piece.num_rows for piece in slices)
-        return first and sequence.num_missing <= room
 
     def _begin(self, sequence: Sequence, now: float) -> None:
         """What counts once, however often the sequence is preempted and admitted again."""
@@ -251,11 +233,14 @@ class Scheduler:
         return True
 
     def _lookup(self, sequence: Sequence) -> list[BlockId]:
-        if not self.options.prefix_cache or sequence.scores_prompt or self._whole(sequence):
+        if not self._caches(sequence) or sequence.scores_prompt:
             return []
         # The last token is always computed: its logits are what the next one is drawn from.
         limit = (len(sequence.tokens) - 1) // self.options.block_size
         return self.cache.lookup(sequence.chain, sequence.tokens, limit)
+
+    def _caches(self, sequence: Sequence) -> bool:
+        return self.options.prefix_cache and not self._whole.among(sequence.request)
 
     def _blocks_for(self, tokens: int) -> int:
         return -(-tokens // self.options.block_size)
@@ -298,7 +283,7 @@ class Scheduler:
         return sequence.delta(prompt_logprobs=scores) if scores else None
 
     def _register(self, sequence: Sequence, piece: SequenceSlice) -> None:
-        if not self.options.prefix_cache or self._whole(sequence):
+        if not self._caches(sequence):
             return
         size = self.options.block_size
         first, last = piece.start // size, sequence.num_computed // size

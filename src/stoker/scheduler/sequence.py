@@ -11,7 +11,6 @@ import msgspec
 
 from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
-from stoker.core.pooling import Pooling
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.kv.prefix_cache import Chain
@@ -76,11 +75,6 @@ class Sequence:
     def num_missing(self) -> int:
         """Tokens still to be computed."""
         return len(self.tokens) - self.num_computed
-
-    @property
-    def pools_all(self) -> bool:
-        """Its vector is made of more than its last token, so that all are computed together."""
-        return self.request.pooling not in (None, Pooling.LAST)
 
     @property
     def decoding(self) -> bool:

@@ -71,7 +71,9 @@ def _steps(processor: Any) -> Iterator[dict[str, Any]]:
 
 
 def _from_template(node: Mapping[str, Any], vocabulary: Vocabulary) -> Frame:
-    specials = node["special_tokens"]
+    specials: dict[str, Tokens] = {name: (i,) for name, i in vocabulary.control_tokens.items()}
+    for name, entry in (node.get("special_tokens") or {}).items():
+        specials[name] = tuple(int(i) for i in entry["ids"])
     before, after = _around(node["single"], "A", specials)
     _, rest = _around(node.get("pair") or [], "A", specials)
     between = rest[: len(rest) - len(after)] if after else rest
@@ -81,7 +83,7 @@ def _from_template(node: Mapping[str, Any], vocabulary: Vocabulary) -> Frame:
 
 
 def _around(
-    template: Sequence[Mapping[str, Any]], text: str, specials: Mapping[str, Any]
+    template: Sequence[Mapping[str, Any]], text: str, specials: Mapping[str, Tokens]
 ) -> tuple[Tokens, Tokens]:
     """The special tokens before and behind a text in a template."""
     before: list[TokenId] = []
@@ -89,7 +91,7 @@ def _around(
     side = before
     for piece in template:
         if "SpecialToken" in piece:
-            side += [int(i) for i in specials[piece["SpecialToken"]["id"]]["ids"]]
+            side += specials[piece["SpecialToken"]["id"]]
         elif piece["Sequence"]["id"] == text:
             side = after
     return tuple(before), tuple(after)

@@ -21,7 +21,8 @@ from tests.support.architectures import golden
 from tests.support.encoders import NAMES, GoldenEncoder, golden_encoder
 
 APART = 4e-3
-"""Of the largest number: keys and values are kept in half precision, which transformers does not."""
+"""Of the largest number: keys and values are kept in half precision, which transformers does not
+do."""
 
 
 def native(model: Model, kernels: str = "auto", threads: int = 2) -> NativeExecutor:
