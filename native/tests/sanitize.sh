@@ -22,4 +22,4 @@ export ASAN_OPTIONS=detect_leaks=0
 export TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1
 LD_PRELOAD=$runtime PYTHONPATH=build/sanitize-$kind/site "${PYTHON:-.venv/bin/python}" -m pytest \
   --capture=sys -p no:cacheprovider tests/unit/kernels tests/unit/model/test_families.py \
-  tests/unit/model/test_architectures.py "$@"
+  tests/unit/model/test_architectures.py tests/unit/model/test_encoders.py "$@"

@@ -19,6 +19,7 @@ class Outcome:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprobs] = field(default_factory=list)
     prompt_logprobs: list[TokenLogprobs] = field(default_factory=list)
+    pooled: bytes = b""
     cached: int = 0
     finish: Finish | None = None
 
@@ -27,6 +28,7 @@ class Outcome:
         self.tokens += delta.token_ids
         self.logprobs += delta.logprobs
         self.prompt_logprobs += delta.prompt_logprobs
+        self.pooled += delta.pooled
         self.cached += delta.num_cached_tokens
         self.finish = delta.finish
 

@@ -277,7 +277,7 @@ class Scheduler:
         if outcome.tokens:
             return self._extend(sequence, piece, outcome)
         self._register(sequence, piece)
-        if outcome.pooled:
+        if piece.pooling is not None and piece.samples:
             return self._finish(sequence, Finish(FinishReason.STOP), outcome.pooled)
         scores = outcome.prompt_logprobs
         return sequence.delta(prompt_logprobs=scores) if scores else None
