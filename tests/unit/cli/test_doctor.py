@@ -61,5 +61,6 @@ def test_models_lists_the_catalog(capsys: pytest.CaptureFixture[str], tmp_path: 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [
         "smollm2:135m", "qwen2.5-coder:0.5b", "qwen2.5-coder:1.5b", "gemma3:270m",
+        "all-minilm:l6-v2",
     ]  # fmt: skip
     assert all("to fetch" in line for line in lines[1:])
