@@ -341,7 +341,7 @@ def _transport() -> Iterator[BadRequest]:
 def _routes() -> Iterator[BadRequest]:
     for path in (
         "//", "/v1", "/v1/chat", "/v1/chat/completions/", "/v2/chat/completions", "//v1/models",
-        "/v1/models/../../etc/passwd", "/V1/models", "/.env", "/admin", "/v1/embeddings",
+        "/v1/models/../../etc/passwd", "/V1/models", "/.env", "/admin", "/v1/embedding",
         "/%2e%2e/%2e%2e/etc/passwd", "/metrics/../health",
     ):  # fmt: skip
         code = "model_not_found" if path.startswith("/v1/models/") else "route_not_found"
