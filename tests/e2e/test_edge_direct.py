@@ -15,6 +15,7 @@ from aiohttp import ClientSession, StreamReader
 from tests.support.edge_modes import EdgeMode, edge_mode
 from tests.support.gateway import Answer, tenant
 from tests.support.server import MODEL
+from tests.support.surfaces import SURFACES, SurfaceCase, events
 
 TENANTS = "".join(
     (
@@ -127,6 +128,32 @@ async def test_an_answer_and_its_bill_are_the_same_either_way(
         assert set(setup.ways) <= {directly}
         found[mode] = [seen(one) for one in answers], setup.settled_after(before)
     assert found["direct"] == found["proxied"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
+async def test_every_surface_goes_either_way(
+    modes: dict[str, EdgeMode], surface: SurfaceCase, stream: bool
+) -> None:
+    found = {}
+    for mode, setup in modes.items():
+        before = len(setup.front.ledger.settled)
+        setup.replica.backend.submitted.clear()
+        answer = await setup.send(
+            "free", surface.path, json=surface.ask(9, 3, stream), headers=surface.headers
+        )
+        assert answer.status == 200
+        assert said(surface, answer.body)
+        assert setup.ways == [mode == "direct"]
+        setup.front.until(lambda setup=setup: setup.front.ledger.num_open == 0)  # type: ignore[misc]
+        found[mode] = said(surface, answer.body), setup.settled_after(before)
+    assert found["direct"] == found["proxied"]
+
+
+def said(surface: SurfaceCase, body: bytes) -> str:
+    if body.lstrip().startswith((b"{", b"[")) and body.count(b"\n") < 2:
+        return surface.read(json.loads(body))
+    return "".join(map(surface.piece, events(body)))
 
 
 async def test_a_client_that_leaves_pays_for_what_it_got(modes: dict[str, EdgeMode]) -> None:

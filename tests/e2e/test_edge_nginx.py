@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -15,10 +16,13 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
+from stoker.cli import main
+from stoker.config.fleet_schema import EdgeSection, ModelEntry
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.errors import ConfigError
 from stoker.gateway.edge_nginx import Edge, nginx_configuration
 from tests.support.edge import edge
+from tests.support.edge_modes import ticket_key
 from tests.support.programs import program
 from tests.support.server import MODEL, RunningServer, local_server
 
@@ -127,6 +131,38 @@ async def test_tls(server: RunningServer, tmp_path: Path) -> None:
         ):
             assert response.status == 200
             assert "max-age" in response.headers["strict-transport-security"]
+
+
+def test_the_example_of_direct_mode_is_a_file_that_nginx_takes(tmp_path: Path) -> None:
+    """It was readable by others, and holds a token now."""
+    program("nginx", "nginx-light")
+    example, written = tmp_path / "direct.toml", tmp_path / "nginx.conf"
+    shutil.copy("examples/nginx-in-front/direct.toml", example)
+    (tmp_path / "ticket.key").write_text("k" * 40 + "\n")
+    (tmp_path / "ticket.key").chmod(0o600)
+    written.touch(0o644)
+    arguments = ["--config", str(example), "--folder", str(tmp_path), "--output", str(written)]
+    assert main.run(["edge", "nginx", *arguments]) == 0
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert written.read_text().count("server 10.0.0.") == 2
+    checked = subprocess.run(
+        [program("nginx", "nginx-light"), "-t", "-c", str(written)], capture_output=True, text=True
+    )
+    assert "test is successful" in checked.stderr, checked.stderr
+
+
+@pytest.mark.parametrize(
+    "urls", [("https://10.0.0.5:8001",), ("http://10.0.0.5/below",), ("http://10.0.0.5;x:8001",)]
+)
+def test_direct_mode_needs_a_replica_that_nginx_can_go_to(
+    tmp_path: Path, urls: tuple[str, ...]
+) -> None:
+    config = Config(
+        edge=EdgeSection(mode="direct", ticket_key_file=str(ticket_key(tmp_path))),
+        models=(ModelEntry(name="m", placer="remote", urls=urls),),
+    )
+    with pytest.raises(ConfigError, match=r"edge\.mode"):
+        nginx_configuration(config, Edge())
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from stoker.api.exchange import Exchange
 from stoker.api.plan import Plan
 from stoker.core.ids import RequestId
 from stoker.errors import StokerError
-from stoker.fleet.replica_protocol import EDGE_HEADER, Outcome
+from stoker.fleet.replica_protocol import EDGE_HEADER, TICKET_HEADER, Outcome
 from stoker.fleet.ticket import body_digest, edge_token
 from stoker.gateway.admission import Admitted, Demand
 from stoker.gateway.edge_direct import LOCATION
@@ -36,18 +36,24 @@ class Direct:
         self._tokens = [edge_token(key).encode() for key in keys]
         self._otherwise = otherwise
         self._tasks: set[asyncio.Task[None]] = set()
+        self._at_replicas: dict[str, _Passage] = {}
+        """By ticket."""
 
     async def answer(self, plan: Plan, shape: Shape, *, streamed: bool) -> None:
         exchange, pool = plan.exchange, plan.service.backend
-        if (
-            isinstance(pool, ReplicaPool)
+        through_proxy = self._came_through_proxy(exchange)
+        ticket = exchange.header(TICKET_HEADER.encode())
+        if through_proxy and ticket is not None:
+            await self._came_back(exchange, ticket)
+        elif (
+            through_proxy
+            and isinstance(pool, ReplicaPool)
             and pool.answering
             and len(plan.job.choices) == 1
-            and self._came_through_proxy(exchange)
         ):
             await exchange.while_connected(self._sent(exchange, _Passage(plan, pool)))
-        else:
-            await self._otherwise.answer(plan, shape, streamed=streamed)
+            return
+        await self._otherwise.answer(plan, shape, streamed=streamed)
 
     async def close(self) -> None:
         """After the pools: they tell what nobody will ever hear of."""
@@ -59,8 +65,16 @@ class Direct:
             hmac.compare_digest(given[0], token) for token in self._tokens
         )
 
+    async def _came_back(self, exchange: Exchange, ticket: str) -> None:
+        """The proxy got nothing from the replica. What was reserved for that is settled first, so
+        that the tenant's limits are as if it had not been tried."""
+        passage = self._at_replicas.get(ticket)
+        if passage is not None:
+            await passage.came_back()
+            exchange.visit = passage.visit
+
     async def _sent(self, exchange: Exchange, passage: _Passage) -> None:
-        task = asyncio.create_task(passage.run(), name="direct")
+        task = passage.task
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         try:
@@ -68,6 +82,7 @@ class Direct:
             if not passage.way.done():
                 await task
             placed = passage.way.result()
+            self._remember(passage, placed.headers[TICKET_HEADER])
             headers = {"x-accel-redirect": LOCATION, **placed.headers}
             await exchange.respond(
                 b"", headers=[(name.encode(), value.encode()) for name, value in headers.items()]
@@ -75,6 +90,10 @@ class Direct:
         finally:
             if not exchange.started:
                 task.cancel()  # nobody has its ticket
+
+    def _remember(self, passage: _Passage, ticket: str) -> None:
+        self._at_replicas[ticket] = passage
+        passage.task.add_done_callback(lambda task: self._at_replicas.pop(ticket, None))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -89,11 +108,18 @@ class _Passage:
     def __init__(self, plan: Plan, pool: ReplicaPool) -> None:
         self._plan = plan
         self._pool = pool
+        self.visit = plan.exchange.visit
         self.way: asyncio.Future[Placed] = asyncio.get_running_loop().create_future()
         """Done once there is a replica for it."""
+        self.task = asyncio.create_task(self._run(), name="direct")
+        """Ends when it is settled. Raises StokerError when nobody admits or takes it."""
 
-    async def run(self) -> None:
-        """Raises StokerError when it is not admitted or no replica takes it."""
+    async def came_back(self) -> None:
+        """Returns when it is settled, as if it had never been at a replica."""
+        self.way.result().came_back()
+        await asyncio.wait((self.task,))
+
+    async def _run(self) -> None:
         placed: Placed | None = None
         exchange, service = self._plan.exchange, self._plan.service
         began = service.clock.monotonic()

@@ -48,7 +48,8 @@ def nginx(ctx: click.Context, /, output: str, listen: int | None, **chosen: Any)
         return
     try:
         path = Path(output)
-        path.touch(mode=OWNER_ONLY)  # in direct mode it holds what the front knows nginx by
+        path.touch(mode=OWNER_ONLY)
+        path.chmod(OWNER_ONLY)  # in direct mode it holds what the front knows nginx by
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SetupError(f"cannot write {output}: {error.strerror or error}") from None

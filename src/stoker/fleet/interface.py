@@ -54,6 +54,10 @@ class HandedOver(Protocol):
         """From now on nobody will ever know."""
         ...
 
+    def came_back(self) -> None:
+        """The proxy got nothing from the replica: to the client it never ran."""
+        ...
+
     def note(self) -> None:
         """The outcome is counted. To be called in every case, and last."""
         ...

@@ -20,6 +20,9 @@ ASK_SECONDS = 5.0
 """The replica keeps the question so long while there is nothing to tell."""
 PAUSE_SECONDS = 0.2
 """Before a replica that did not answer is asked again."""
+SILENCE_SECONDS = 30.0
+"""So long a replica may be silent; what it was to tell is then given up, and counted in
+full, so that a tenant does not wait for its limits longer than this."""
 NOTE_SECONDS = 1.0
 """For what is known to be counted, before others are asked for."""
 NEVER_BEGAN = "never_began"
@@ -60,12 +63,17 @@ class OutcomeWatch:
         self._idle = asyncio.Event()
         self._idle.set()
         self._asking: asyncio.Task[None] | None = None
+        self._heard_at = 0.0
+        """On the monotonic clock; since when it is silent, if it is."""
+        self._wait = ASK_SECONDS
+        """After a silence there may be another process, which has nothing to tell but that."""
 
     def expect(self, ticket: str, expires: float, run: str) -> Expected:
         """`expires`: when the ticket does, in Unix seconds; `run` is the replica's."""
         expected = self._expected[ticket] = Expected(ticket, expires, run)
         self._idle.clear()
         if self._asking is None:
+            self._heard_at = self._clock.monotonic()
             self._asking = asyncio.create_task(self._keep_asking(), name="outcomes")
         return expected
 
@@ -102,12 +110,20 @@ class OutcomeWatch:
             answer = await self._ask(self._question(done))
         except (aiohttp.ClientError, OSError, TimeoutError, StokerError) as error:
             log.debug("a replica does not say how requests ended: %s", type(error).__name__)
-            if not self._expected:
-                self._done.clear()  # it will forget them by itself
-            await asyncio.sleep(PAUSE_SECONDS)
+            await self._unheard()
             return
+        self._heard_at, self._wait = self._clock.monotonic(), ASK_SECONDS
         self._done.difference_update(done)
         await self._heard(answer)
+
+    async def _unheard(self) -> None:
+        self._wait = 0.0
+        if not self._expected:
+            self._done.clear()  # it will forget them by itself
+        elif self._clock.monotonic() - self._heard_at >= SILENCE_SECONDS:
+            for expected in list(self._expected.values()):
+                expected.tell(None)
+        await asyncio.sleep(PAUSE_SECONDS)
 
     def _question(self, done: list[str]) -> OutcomesAsked:
         sure = self._clock.wall() - 2 * LEEWAY_SECONDS
@@ -115,7 +131,7 @@ class OutcomeWatch:
             front=self.front,
             done=done,
             late=[one.ticket for one in self._expected.values() if one.expires < sure],
-            seconds=ASK_SECONDS if self._expected else 0.0,
+            seconds=self._wait if self._expected else 0.0,
         )
 
     async def _heard(self, answer: Outcomes) -> None:

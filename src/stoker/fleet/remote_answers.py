@@ -11,7 +11,7 @@ import msgspec
 
 from stoker.core.clock import Clock
 from stoker.core.request import Request
-from stoker.errors import ProtocolError
+from stoker.errors import ProtocolError, ReplicaLost
 from stoker.fleet.outcome_watch import ASK_SECONDS, Expected, OutcomeWatch
 from stoker.fleet.remote_stream import refusal, whole
 from stoker.fleet.replica_protocol import (
@@ -55,6 +55,9 @@ class Answered:
 
     def give_up(self) -> None:
         self._expected.tell(None)
+
+    def came_back(self) -> None:
+        self._expected.tell(Outcome(ticket=self._expected.ticket, ending=ReplicaLost.code))
 
     def note(self) -> None:
         self._watch.note(self._expected)

@@ -27,6 +27,7 @@ from stoker.fleet.ticket import edge_token
 
 LOCATION = "@direct"
 """Named ones cannot be asked for, and keep the method and the body."""
+AGAIN = "@again"
 _ADDRESS = re.compile(r"[A-Za-z0-9.:\[\]-]{1,260}:\d{1,5}")
 
 
@@ -121,8 +122,26 @@ def location_lines(proxy: Sequence[str]) -> list[str]:
         '        proxy_set_header Origin "";',
         *(f"        {line}" for line in proxy),
         "        proxy_ignore_headers X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Charset;",
-        "        error_page 502 503 @refused_502;",
+        f"        error_page 502 = {AGAIN};",
         "        error_page 504 @refused_504;",
+        "    }",
+    ]
+
+
+def again_lines(direct: DirectEdge, proxy: Sequence[str]) -> list[str]:
+    """Where a request goes of which nothing came from the replica: to the front once more, which
+    is told of it by the ticket, and answers this time without sending it on."""
+    return [
+        "",
+        "    # A replica was gone before it answered: the front takes the request back.",
+        f"    location {AGAIN} {{",
+        "        proxy_pass http://stoker;",
+        "        proxy_set_header Host $http_host;",
+        f'        proxy_set_header {_title(EDGE_HEADER)} "{direct.token}";',
+        f"        proxy_set_header {_title(TICKET_HEADER)} $ticket;",
+        *(f"        {line}" for line in proxy),
+        "        proxy_ignore_headers X-Accel-Redirect;",
+        "        recursive_error_pages on;",
         "    }",
     ]
 

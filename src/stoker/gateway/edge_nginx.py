@@ -16,11 +16,11 @@ from stoker.errors import (
     NoCapacity,
     PayloadTooLarge,
     RateLimitExceeded,
-    ReplicaLost,
     StokerError,
 )
 from stoker.gateway.edge_direct import (
     DirectEdge,
+    again_lines,
     direct_edge,
     front_lines,
     location_lines,
@@ -34,7 +34,6 @@ SENTENCES = {
     RateLimitExceeded: "too many requests from this address",
     NoCapacity: "no server is ready to take this request",
     DeadlineExceeded: "the server did not answer in time",
-    ReplicaLost: "the engine serving this request was lost",
 }
 MARGIN_SECONDS = 5
 """nginx waits so much longer than the front, so that the front's answer is the one clients get."""
@@ -196,6 +195,7 @@ def _server(edge: Edge, limits: LimitsSection, direct: DirectEdge | None) -> lis
         "        return 404;",
         "    }",
         *(location_lines(_proxy(limits)) if direct else []),
+        *(again_lines(direct, _proxy(limits)) if direct else []),
         *_refusals(),
         "}",
     ]
@@ -210,7 +210,7 @@ def _refusals() -> list[str]:
         retry = f"add_header x-should-retry {str(error.retry).lower()} always;"
         lines += [
             "",
-            *([f"    error_page {statuses} @refused_{error.status};"] if statuses else []),
+            f"    error_page {statuses} @refused_{error.status};",
             f"    location @refused_{error.status} {{",
             "        internal;",
             "        default_type application/json;",
@@ -227,9 +227,8 @@ _REFUSALS: dict[type[StokerError], str] = {
     RateLimitExceeded: "429",
     NoCapacity: "502 503",
     DeadlineExceeded: "504",
-    ReplicaLost: "",
 }
-"""With the statuses of nginx's own that they stand for everywhere."""
+"""With the statuses of nginx's own that they stand for."""
 
 
 def _tls(edge: Edge) -> list[str]:

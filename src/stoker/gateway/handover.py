@@ -88,6 +88,10 @@ class Placed:
             self._entry.num_output = outcome.output_tokens
         return outcome
 
+    def came_back(self) -> None:
+        """As HandedOver's."""
+        self._handed.came_back()
+
     def note(self) -> None:
         """As HandedOver's."""
         self._handed.note()
