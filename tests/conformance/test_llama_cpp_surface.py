@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.test_chat_templates import templates
+from tests.support.scripted_backend import scripted_server
 from tests.support.server import MODEL, RunningServer, local_server
 from tests.support.surfaces import BY_NAME, JSON, events, post, whole
+from tests.support.text import tiny_text
 
 SURFACE = BY_NAME["completion"]
 
@@ -27,7 +30,7 @@ def ask(server: RunningServer, **changes: Any) -> Any:
     return json.loads(body)
 
 
-def call(server: RunningServer, path: str, body: Any = None) -> Any:
+def call_of(server: RunningServer, path: str, body: Any = None) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     encoded = None if body is None else json.dumps(body)
     connection.request("GET" if body is None else "POST", path, encoded, JSON)
@@ -75,7 +78,7 @@ def test_several_prompts_give_several_answers(server: RunningServer) -> None:
 
 
 def test_token_ids_are_a_prompt(server: RunningServer) -> None:
-    tokens = call(server, "/tokenize", {"content": "the sea"})["tokens"]
+    tokens = call_of(server, "/tokenize", {"content": "the sea"})["tokens"]
     assert ask(server, prompt=tokens)["content"] == ask(server, prompt="the sea")["content"]
 
 
@@ -106,32 +109,32 @@ def test_no_length_is_all_that_the_context_holds(server: RunningServer) -> None:
 
 
 def test_text_and_tokens_there_and_back(server: RunningServer) -> None:
-    made = call(server, "/tokenize", {"content": "the s\u00e9a", "with_pieces": True})["tokens"]
+    made = call_of(server, "/tokenize", {"content": "the s\u00e9a", "with_pieces": True})["tokens"]
     pieces = [one["piece"] for one in made]
     raw = b"".join(p.encode() if isinstance(p, str) else bytes(p) for p in pieces)
     assert raw.decode() == "the s\u00e9a"
     assert any(isinstance(piece, list) for piece in pieces)
-    back = call(server, "/detokenize", {"tokens": [one["id"] for one in made]})
+    back = call_of(server, "/detokenize", {"tokens": [one["id"] for one in made]})
     assert back["content"] == back["prompt"] == "the s\u00e9a"
 
 
 def test_a_template_is_applied(server: RunningServer) -> None:
     messages = [{"role": "user", "content": "Hi"}]
-    assert call(server, "/apply-template", {"messages": messages}) == {
+    assert call_of(server, "/apply-template", {"messages": messages}) == {
         "prompt": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     }
     body = {"messages": messages, "add_generation_prompt": False}
-    assert call(server, "/apply-template", body)["prompt"].endswith("<|im_end|>\n")
+    assert call_of(server, "/apply-template", body)["prompt"].endswith("<|im_end|>\n")
 
 
 def test_what_is_served(server: RunningServer) -> None:
-    props = call(server, "/props")
+    props = call_of(server, "/props")
     assert props["model_alias"] == props["model_path"] == MODEL
     assert props["default_generation_settings"]["n_ctx"] == 2048
-    slots = call(server, "/slots")
+    slots = call_of(server, "/slots")
     assert len(slots) == props["total_slots"]
     assert not any(slot["is_processing"] for slot in slots)
-    info = call(server, "/tokenizer_info")
+    info = call_of(server, "/tokenizer_info")
     assert (info["bos_token"], info["eos_token"]) == ("<|begin|>", "<|im_end|>")
     assert info["chat_template"] == props["chat_template"]
     assert "im_start" in info["chat_template"]
@@ -139,7 +142,7 @@ def test_what_is_served(server: RunningServer) -> None:
 
 @pytest.mark.parametrize("path", ["/completion", "/completions"])
 def test_both_paths_are_one(server: RunningServer, path: str) -> None:
-    body = call(server, path, SURFACE.ask(12, 7, False))
+    body = call_of(server, path, SURFACE.ask(12, 7, False))
     assert body["content"] == whole(server, SURFACE, 12, 7)["content"]
 
 
@@ -147,3 +150,27 @@ def test_an_error_has_its_status_inside(server: RunningServer) -> None:
     status, _, body = post(server, SURFACE, {"prompt": 5})
     error = json.loads(body)["error"]
     assert (status, error["code"], error["type"]) == (400, 400, "invalid_request_error")
+
+
+def test_what_a_template_can_is_told_and_shown() -> None:
+    function = {"name": "get_weather", "description": "d", "parameters": {"type": "object"}}
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "reasoning_content": "Hm.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "sunny"},
+    ]
+    body = {"messages": messages, "tools": [{"type": "function", "function": function}]}
+    with scripted_server(tiny_text(templates()["Qwen-Qwen3-0.6B"])) as running:
+        prompt = call_of(running, "/apply-template", body)["prompt"]
+        capabilities = call_of(running, "/props")["chat_template_caps"]
+        quiet = call_of(running, "/apply-template", {**body, "tool_choice": "none"})["prompt"]
+    assert '"name": "get_weather"' in prompt
+    assert '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>' in prompt
+    assert "<think>\nHm.\n</think>" in prompt
+    assert "<tool_response>\nsunny\n</tool_response>" in prompt
+    assert "get_weather" not in quiet
+    assert set(capabilities) == {
+        "supports_system_role", "supports_tools", "supports_tool_calls", "supports_reasoning",
+    }  # fmt: skip
+    assert all(capabilities.values())

@@ -12,11 +12,21 @@ from stoker.api.front import Front
 from stoker.api.llamacpp.completion_schema import GenerationSettings, settings
 from stoker.api.only_model import begin_token, end_token, only_own
 from stoker.core.sampling import SamplingParams
+from stoker.text.calls.protocol import ChatProtocol
 
 
 class DefaultSettings(msgspec.Struct, frozen=True, kw_only=True):
     n_ctx: int
     params: GenerationSettings
+
+
+class TemplateCapabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the template itself: where it shows no tools, they are told in words all the same."""
+
+    supports_system_role: bool
+    supports_tools: bool
+    supports_tool_calls: bool
+    supports_reasoning: bool
 
 
 class Props(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +36,8 @@ class Props(msgspec.Struct, frozen=True, kw_only=True):
     model_path: str
     """The name: where the file lies is nobody's business."""
     chat_template: str
+    chat_template_caps: TemplateCapabilities | None
+    """None for a base model."""
     bos_token: str
     eos_token: str
     modalities: dict[str, bool]
@@ -57,11 +69,23 @@ class ShowProps:
             model_alias=service.name,
             model_path=service.name,
             chat_template=text.chat_template.source if text.chat_template else "",
+            chat_template_caps=_capabilities(text.protocol),
             bos_token=begin_token(service) or "",
             eos_token=end_token(service) or "",
             modalities={"vision": False, "audio": False},
         )
         await exchange.respond_json(props)
+
+
+def _capabilities(protocol: ChatProtocol | None) -> TemplateCapabilities | None:
+    if protocol is None:
+        return None
+    return TemplateCapabilities(
+        supports_system_role=protocol.takes_system,
+        supports_tools=not protocol.generic,
+        supports_tool_calls=not protocol.generic,
+        supports_reasoning=protocol.form.reasoning is not None,
+    )
 
 
 class ShowSlots:

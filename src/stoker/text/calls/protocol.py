@@ -18,6 +18,7 @@ from stoker.text.calls.marks import ControlMarks
 from stoker.text.calls.probes import FIRST, QUESTION, Dialect, Prober
 from stoker.text.calls.reader import AnswerReader
 from stoker.text.calls.schemas import OfferedTools
+from stoker.text.calls.template_trial import TemplateTrial
 from stoker.text.chat_template import ChatTemplate
 from stoker.text.detokenizer import Detokenizer
 from stoker.text.tokenizer import Tokenizer
@@ -100,11 +101,11 @@ class Reading:
 
 
 def derive_protocol(template: ChatTemplate, tokenizer: Tokenizer) -> ChatProtocol:
-    """Renders the template a few dozen times."""
-    marks = ControlMarks(tokenizer)
+    """Renders the template a few dozen times, or until that took too long."""
+    marks, trial = ControlMarks(tokenizer), TemplateTrial(template)
 
     def render(*args: Any, **kwargs: Any) -> str:
-        return marks.marked(template.render(*args, **kwargs))
+        return marks.marked(trial.render(*args, **kwargs))
 
     form, dialect = derive(render)
     prompt = Prober(render, dialect).prompt()
@@ -112,7 +113,7 @@ def derive_protocol(template: ChatTemplate, tokenizer: Tokenizer) -> ChatProtoco
     if generic:
         form = replace(form, calls=GENERIC_CALLS)
     shown = marks.shown(repr_of(form))
-    return ChatProtocol(form, dialect, shown, generic, _takes_system(template))
+    return ChatProtocol(form, dialect, shown, generic, _takes_system(trial))
 
 
 def repr_of(form: AnswerFormat) -> str:
@@ -130,10 +131,10 @@ def repr_of(form: AnswerFormat) -> str:
     return "".join(found)
 
 
-def _takes_system(template: ChatTemplate) -> bool:
+def _takes_system(trial: TemplateTrial) -> bool:
     told = "systemprobe"
     try:
-        return told in template.render([{"role": "system", "content": told}, QUESTION])
+        return told in trial.render([{"role": "system", "content": told}, QUESTION])
     except InvalidRequest:
         return False
 
