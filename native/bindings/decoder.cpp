@@ -140,7 +140,24 @@ struct SamplingArrays {
     Array1<int32_t> bias_ids;
     Array1<float> bias_values;
     Array1<int32_t> bias_offsets;
+    std::optional<Array1<int32_t>> mask_rows;  // -1: every token is allowed
+    std::optional<Array2<uint32_t>> masks;     // a bit a token; filled while the step runs
 };
+
+void check_masks(const SamplingArrays& arrays, size_t count, int vocab_size) {
+    if (!arrays.mask_rows && !arrays.masks) return;
+    require(arrays.mask_rows && arrays.masks, "masks and their rows come together");
+    require(arrays.mask_rows->shape(0) == count, "mask rows and logit rows differ in number");
+    require(int64_t(arrays.masks->shape(1)) * 32 >= vocab_size, "the masks are too short");
+}
+
+std::span<const uint32_t> mask_of(const SamplingArrays& arrays, size_t i) {
+    const int32_t row = arrays.mask_rows ? arrays.mask_rows->data()[i] : -1;
+    if (row < 0) return {};
+    require(size_t(row) < arrays.masks->shape(0), "a mask's row is outside the masks");
+    const size_t words = arrays.masks->shape(1);
+    return {arrays.masks->data() + size_t(row) * words, words};
+}
 
 LogitRow read_logit_row(const SamplingArrays& arrays, size_t i, int vocab_size) {
     const int32_t* row = arrays.rows.data() + i * 5;
@@ -161,6 +178,7 @@ LogitRow read_logit_row(const SamplingArrays& arrays, size_t i, int vocab_size) 
     sampling.history = slice(arrays.history, arrays.history_offsets, i);
     sampling.bias_ids = slice(arrays.bias_ids, arrays.bias_offsets, i);
     sampling.bias_values = slice(arrays.bias_values, arrays.bias_offsets, i);
+    sampling.allowed = mask_of(arrays, i);
     require(sampling.target >= -1 && sampling.target < vocab_size, "a target is outside the vocabulary");
     check_sampling(sampling);
     check_tokens(sampling.history, vocab_size, "the history");
@@ -176,6 +194,7 @@ void read_logit_rows(const SamplingArrays& arrays, int vocab_size, StepInput& in
                 arrays.bias_offsets.shape(0) == count + 1 &&
                 arrays.bias_ids.shape(0) == arrays.bias_values.shape(0),
             "sampling arrays have different lengths");
+    check_masks(arrays, count, vocab_size);
     int before = -1;
     for (size_t i = 0; i < count; ++i) {
         input.logit_rows.push_back(read_logit_row(arrays, i, vocab_size));
@@ -208,13 +227,21 @@ nb::tuple step(Decoder& decoder, const Array1<int32_t>& tokens, const Array2<int
                const Array2<float>& parameters, const Array1<uint64_t>& seeds,
                const Array1<int64_t>& positions, const Array1<int32_t>& history,
                const Array1<int32_t>& history_offsets, const Array1<int32_t>& bias_ids,
-               const Array1<float>& bias_values, const Array1<int32_t>& bias_offsets, int width) {
+               const Array1<float>& bias_values, const Array1<int32_t>& bias_offsets, int width,
+               const std::optional<Array1<int32_t>>& mask_rows,
+               const std::optional<Array2<uint32_t>>& masks, const nb::object& before_sampling) {
     require(width >= 0 && width <= 1024, "at most 1024 alternatives");
     StepInput input;
     read_runs(decoder, tokens, runs, block_tables, input);
     const SamplingArrays arrays{rows, parameters, seeds, positions, history,
-                                history_offsets, bias_ids, bias_values, bias_offsets};
+                                history_offsets, bias_ids, bias_values, bias_offsets, mask_rows, masks};
     read_logit_rows(arrays, decoder.spec().vocab_size, input);
+    if (!before_sampling.is_none()) {
+        input.before_sampling = [&] {
+            nb::gil_scoped_acquire acquire;
+            before_sampling();
+        };
+    }
     StepOutput output;
     output.width = width;
     {
@@ -276,7 +303,9 @@ void bind_decoder(nb::module_& m) {
              nb::arg("parameters").noconvert(), nb::arg("seeds").noconvert(),
              nb::arg("positions").noconvert(), nb::arg("history").noconvert(),
              nb::arg("history_offsets").noconvert(), nb::arg("bias_ids").noconvert(),
-             nb::arg("bias_values").noconvert(), nb::arg("bias_offsets").noconvert(), nb::arg("width"))
+             nb::arg("bias_values").noconvert(), nb::arg("bias_offsets").noconvert(), nb::arg("width"),
+             nb::arg("mask_rows").noconvert() = nb::none(), nb::arg("masks").noconvert() = nb::none(),
+             nb::arg("before_sampling") = nb::none())
         .def("forward_logits", &forward_logits, nb::arg("tokens").noconvert(),
              nb::arg("runs").noconvert(), nb::arg("block_tables").noconvert());
     bind_pooling(decoder);

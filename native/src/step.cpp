@@ -8,6 +8,7 @@ namespace stoker {
 void Decoder::step(const StepInput& input, StepOutput& output) {
     StepRun run(*this, input);
     run.forward();
+    if (input.before_sampling) input.before_sampling();
     const size_t count = input.logit_rows.size(), width = size_t(output.width);
     output.results.assign(count, SampleResult{});
     output.top_ids.assign(count * width, -1);

@@ -73,5 +73,5 @@ def prepare(
         text = load_text(path, opened.metadata, folder)
     finally:
         opened.close()
-    settings = engine_settings(config, path, text.tokenizer.eos_token_ids)
+    settings = engine_settings(config, path, text.tokenizer.vocabulary.table)
     return Prepared(text, settings, config.engine.max_restarts)

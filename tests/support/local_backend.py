@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from stoker import errors
+from stoker.constrain.compiler import Compiler
+from stoker.constrain.matcher import Matcher
 from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
@@ -19,7 +21,14 @@ PAUSE = 0.0005
 
 
 class LocalBackend:
-    def __init__(self, vocab_size: int, eos: tuple[int, ...] = (), max_waiting: int = 256) -> None:
+    def __init__(
+        self,
+        vocab_size: int,
+        eos: tuple[int, ...] = (),
+        max_waiting: int = 256,
+        compiler: Compiler | None = None,
+    ) -> None:
+        self._compiler = compiler
         options = FakeOptions(vocab_size=vocab_size, num_blocks=2048, max_context=2048)
         self.settings = EngineSettings(
             executor="fake", fake=options, eos_token_ids=eos, max_waiting=max_waiting
@@ -46,7 +55,7 @@ class LocalBackend:
 
     async def submit(self, request: Request) -> AsyncIterator[TokenDelta]:
         self._refuse()
-        self.engine.submit(request)
+        self.engine.submit(request, self._guide(request))
         self.submitted.append(request)
         queue = self._queues[request.request_id] = asyncio.Queue()
         if self._loop_task is None:
@@ -62,6 +71,11 @@ class LocalBackend:
             del self._queues[request.request_id]
             self.engine.cancel(request.request_id)
             self._work.set()
+
+    def _guide(self, request: Request) -> Matcher | None:
+        if request.constraint is None or self._compiler is None:
+            return None
+        return self._compiler.matcher(request.constraint, request.output_token_ids)
 
     def cancel(self, request_id: RequestId) -> None:
         self.engine.cancel(request_id)

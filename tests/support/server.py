@@ -185,7 +185,7 @@ def path_server(path: Path, name: str = MODEL, **limits: Any) -> Iterator[Runnin
     text = load_text(path, open_model(path).metadata, cache_folder(config.model))
 
     async def backend() -> Backend:
-        client = EngineClient(engine_settings(config, path, text.tokenizer.eos_token_ids))
+        client = EngineClient(engine_settings(config, path, text.tokenizer.vocabulary.table))
         await client.start()
         return client
 

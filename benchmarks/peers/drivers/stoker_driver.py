@@ -11,6 +11,7 @@ from protocol import Timeline, serve
 
 from stoker import __version__
 from stoker.config.schema import Config, EngineSection, ModelSection
+from stoker.constrain.token_table import TokenTable
 from stoker.core.ids import RequestId
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
@@ -24,7 +25,9 @@ class Stoker:
         config = Config(
             model=ModelSection(name=asked.model), engine=EngineSection(threads=asked.threads)
         )
-        self.engine, self.info = build_engine(engine_settings(config, model, ()), lambda *_: None)
+        self.engine, self.info = build_engine(
+            engine_settings(config, model, TokenTable()), lambda *_: None
+        )
         self.label = f"stoker {__version__}, {self.info.kernels}"
 
     def generate(self, prompts: list[list[int]], output: int) -> Timeline:

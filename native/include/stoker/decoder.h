@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -111,6 +112,8 @@ struct StepInput {
     std::span<const int32_t> tokens;
     std::vector<SequenceRun> runs;
     std::vector<LogitRow> logit_rows;  // each row at most once, in ascending order
+    // Called between the forward pass and sampling: masks may be filled until it returns. May throw.
+    std::function<void()> before_sampling;
 };
 
 // Per logit row, with `width` alternatives each (unused ones have id -1).

@@ -42,11 +42,14 @@ def engine(
     from stoker.bench.machine import this_machine
     from stoker.bench.report import EngineReport, engine_table, write_json
     from stoker.cli.fetch import fetch, fetched_draft
+    from stoker.constrain.token_table import TokenTable
     from stoker.engine.build import build_engine
     from stoker.engine.settings import engine_settings
 
     config = loaded_config(ctx, model).config
-    settings = engine_settings(config, fetch(config.model), (), fetched_draft(config.model))
+    settings = engine_settings(
+        config, fetch(config.model), TokenTable(), fetched_draft(config.model)
+    )
     with bar(f"Loading {config.model.name}") as progress:
         built, info = build_engine(settings, progress)
     bench = EngineBench(built, info.vocab_size)

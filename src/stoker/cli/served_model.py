@@ -48,9 +48,7 @@ class ServedModel:
         own = msgspec.structs.replace(config, model=section)
         key = secrets.token_bytes(32)
         engine = msgspec.structs.replace(
-            engine_settings(
-                own, self._path, self._vocabulary.eos_token_ids, fetched_draft(section)
-            ),
+            engine_settings(own, self._path, self._vocabulary.table, fetched_draft(section)),
             cache_key=key,
         )
         spec = ReplicaSpec(model=entry.name, source=section.name, engine=engine)

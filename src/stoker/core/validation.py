@@ -11,7 +11,7 @@ from stoker.core.abilities import DECODER, Abilities
 from stoker.core.pooling import Pooling
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.errors import ContextLengthExceeded, InvalidRequest, UnsupportedConstraint
+from stoker.errors import ContextLengthExceeded, InvalidRequest
 
 MOST_LOGPROBS = 256
 """Alternatives of a token; more, for a long prompt, would not fit into one message."""
@@ -38,8 +38,6 @@ _MOST_BIAS = 100.0
 
 def validate(request: Request, vocab_size: int, abilities: Abilities = DECODER) -> None:
     """Raises InvalidRequest, `param` naming the field. Lengths are the scheduler's to judge."""
-    if request.constraint is not None:
-        raise UnsupportedConstraint("output cannot be constrained yet", param="constraint")
     validate_sampling(request.sampling, vocab_size)
     if not request.prompt_token_ids:
         raise InvalidRequest("the prompt has no tokens", param="prompt")

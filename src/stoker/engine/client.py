@@ -19,7 +19,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.core.validation import refuse_too_long, validate
-from stoker.engine import frames
+from stoker.engine import frames, rejection
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import BlockListener, EngineInfo, EngineLoad, EngineState
 from stoker.engine.rest import Rest
@@ -335,11 +335,4 @@ class EngineClient:
         stream = self._streams.get(frame.request_id)
         if stream is not None:
             stream.in_engine = False
-            kind = _REJECTIONS.get(frame.code, errors.InternalError)
-            stream.refuse(kind(frame.message, retry_after=frame.retry_after))
-
-
-_REJECTIONS: dict[str, type[errors.StokerError]] = {
-    kind.code: kind
-    for kind in (errors.ContextLengthExceeded, errors.InvalidRequest, errors.Overloaded)
-}
+            stream.refuse(rejection.error_of(frame))

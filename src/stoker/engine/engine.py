@@ -15,8 +15,9 @@ from stoker.core.validation import validate
 from stoker.engine.block_log import BlockLog
 from stoker.engine.interface import EngineInfo, EngineLoad
 from stoker.engine.self_test import computes
-from stoker.errors import InternalError
+from stoker.errors import InternalError, UnsupportedConstraint
 from stoker.executor.interface import Executor, MemoryPlan, SliceResult, StepResult
+from stoker.scheduler.guide import Guide
 from stoker.scheduler.plan import StepPlan
 from stoker.scheduler.scheduler import Scheduler
 from stoker.scheduler.speculation import Drafter, guesses
@@ -66,6 +67,8 @@ class Engine:
         self.asleep = False
         self._broken_invariants = 0
         self._step_seconds = 0.0
+        self._num_masks = 0
+        self._mask_seconds = 0.0
         self._started: float | None = None
         self._expected_seconds = 0.0
         self.num_steps = 0
@@ -74,16 +77,23 @@ class Engine:
     def idle(self) -> bool:
         return self._scheduler.idle
 
-    def submit(self, request: Request) -> None:
-        """Raises InvalidRequest, ContextLengthExceeded or Overloaded; the request then has no
-        ending here."""
-        validate(request, self._vocab_size, self._abilities)
-        self._scheduler.add(request, self._clock.monotonic())
+    def submit(self, request: Request, guide: Guide | None = None) -> None:
+        """`guide` enforces the request's constraint and stands behind its output tokens.
 
-    def resume(self, request: Request) -> None:
+        Raises InvalidRequest, ContextLengthExceeded, UnsupportedConstraint for a constraint without
+        a guide, or Overloaded; the request then has no ending here."""
+        self._check(request, guide)
+        self._scheduler.add(request, self._clock.monotonic(), guide)
+
+    def resume(self, request: Request, guide: Guide | None = None) -> None:
         """Takes over a request that an engine before this one had accepted, however many wait."""
+        self._check(request, guide)
+        self._scheduler.restore(request, self._clock.monotonic(), guide)
+
+    def _check(self, request: Request, guide: Guide | None) -> None:
         validate(request, self._vocab_size, self._abilities)
-        self._scheduler.restore(request, self._clock.monotonic())
+        if request.constraint is not None and guide is None:
+            raise UnsupportedConstraint("nothing here enforces it", param="constraint")
 
     def sleep(self) -> None:
         """Gives back all memory but the weights', unless there are requests. What was cached is
@@ -138,6 +148,8 @@ class Engine:
         finally:
             self.num_steps += 1
         self._step_seconds += result.seconds
+        self._num_masks += result.num_masks
+        self._mask_seconds += result.mask_seconds
         deltas = self._scheduler.apply(plan, result)
         self._judge(result)
         return deltas
@@ -212,6 +224,8 @@ class Engine:
             drafted_tokens=counters.drafted_tokens,
             accepted_tokens=counters.accepted_tokens,
             step_seconds=self._step_seconds,
+            num_masks=self._num_masks,
+            mask_seconds=self._mask_seconds,
             broken_invariants=self._broken_invariants,
         )
 

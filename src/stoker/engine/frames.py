@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from stoker.constrain.token_table import TokenTable
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
@@ -49,6 +50,8 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Secret of the front and of all replicas it chooses between: with it they name cached blocks
     alike, and the engine reports what it caches. Empty: it draws its own and reports nothing."""
     eos_token_ids: tuple[TokenId, ...] = ()
+    token_table: TokenTable = TokenTable()
+    """Without one, no output can be constrained."""
     fake: FakeOptions = FakeOptions()
 
 

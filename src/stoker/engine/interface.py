@@ -65,6 +65,10 @@ class EngineLoad(msgspec.Struct, frozen=True):
     """Of the drafted ones."""
     step_seconds: float = 0.0
     """Total time spent in steps."""
+    num_masks: int = 0
+    """Tokens drawn under a constraint."""
+    mask_seconds: float = 0.0
+    """Total time spent on finding what these could be, most of it while steps ran."""
     broken_invariants: int = 0
     """Must read zero."""
 

@@ -17,14 +17,18 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
 
+from stoker.constrain.matcher import Matcher
+from stoker.core.ids import RequestId
+from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.engine import frames
 from stoker.engine.build import build_engine
 from stoker.engine.engine import Engine
 from stoker.engine.peer import check_same_user
-from stoker.errors import ProtocolError, RequestError, StokerError
+from stoker.engine.preparation import Accept, Preparation, Prepared
+from stoker.engine.rejection import rejected
+from stoker.errors import ProtocolError, StokerError
 
 EXIT_BROKEN = 3
 EXIT_LOAD = 4
@@ -59,8 +63,9 @@ class Link:
 class EngineProcess:
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._inbox: queue.Queue[frames.AnyFrame] = queue.Queue(MAX_INBOX)
+        self._inbox: queue.Queue[frames.AnyFrame | Prepared] = queue.Queue(MAX_INBOX)
         self._engine: Engine | None = None
+        self._preparation: Preparation
 
     def run(self) -> int:
         self._link.send(frames.Hello())
@@ -68,6 +73,7 @@ class EngineProcess:
         load = self._inbox.get()
         if not isinstance(load, frames.Load):
             raise ProtocolError(f"{type(load).__name__} came before Load")
+        self._preparation = Preparation(load.settings.token_table, self._inbox.put)
         try:
             engine, info = build_engine(load.settings, self._report_progress)
         except StokerError as error:
@@ -90,7 +96,7 @@ class EngineProcess:
                 self._link.send(frames.Deltas(deltas, engine.load()))
         return EXIT_BROKEN
 
-    def _arrived(self, *, wait: bool) -> list[frames.AnyFrame]:
+    def _arrived(self, *, wait: bool) -> list[frames.AnyFrame | Prepared]:
         arrived = [self._inbox.get()] if wait else []
         while True:
             try:
@@ -98,14 +104,15 @@ class EngineProcess:
             except queue.Empty:
                 return arrived
 
-    def _handle(self, engine: Engine, frame: frames.AnyFrame) -> None:
+    def _handle(self, engine: Engine, frame: frames.AnyFrame | Prepared) -> None:
         match frame:
             case frames.Submit(request):
-                self._wake(engine)
-                self._take(engine.submit, request)
+                self._begin(engine, engine.submit, request)
             case frames.Resume(request):
-                self._wake(engine)
-                self._take(engine.resume, request)
+                self._begin(engine, engine.resume, request)
+            case Prepared():
+                if self._preparation.done(frame):
+                    self._prepared(engine, frame)
             case frames.Sleep():
                 engine.sleep()
                 self._link.send(frames.Asleep() if engine.asleep else frames.Awake())
@@ -113,7 +120,7 @@ class EngineProcess:
                 engine.wake()
                 self._link.send(frames.Awake())
             case frames.Cancel(request_id):
-                engine.cancel(request_id)
+                self._cancel(engine, request_id)
             case _:
                 raise ProtocolError(f"{type(frame).__name__} is not for an engine")
 
@@ -122,11 +129,32 @@ class EngineProcess:
             engine.wake()
             self._link.send(frames.Awake())
 
-    def _take(self, accept: Callable[[Request], None], request: Request) -> None:
+    def _begin(self, engine: Engine, accept: Accept, request: Request) -> None:
+        if request.constraint is not None:
+            self._preparation.begin(request, request.constraint, accept)
+        else:
+            self._take(engine, accept, request, None)
+
+    def _prepared(self, engine: Engine, prepared: Prepared) -> None:
+        if isinstance(prepared.result, StokerError):
+            self._link.send(rejected(prepared.request, prepared.result))
+        else:
+            self._take(engine, prepared.accept, prepared.request, prepared.result)
+
+    def _take(
+        self, engine: Engine, accept: Accept, request: Request, guide: Matcher | None
+    ) -> None:
+        self._wake(engine)
         try:
-            accept(request)
+            accept(request, guide)
         except StokerError as error:
-            self._link.send(_rejection(request, error))
+            self._link.send(rejected(request, error))
+
+    def _cancel(self, engine: Engine, request_id: RequestId) -> None:
+        engine.cancel(request_id)
+        if self._preparation.cancel(request_id):
+            delta = TokenDelta(request_id, finish=Finish(FinishReason.CANCELLED))
+            self._link.send(frames.Deltas([delta], engine.load()))
 
     def _report_progress(self, done: int, total: int) -> None:
         self._link.send(frames.Progress(done, total))
@@ -152,11 +180,6 @@ class EngineProcess:
     def _pong(self, nonce: int) -> frames.Pong:
         engine = self._engine
         return frames.Pong(nonce, *(engine.pulse() if engine is not None else (0, 0.0, 0.0)))
-
-
-def _rejection(request: Request, error: StokerError) -> frames.Rejected:
-    message = error.message if isinstance(error, RequestError) or error.retry else "internal"
-    return frames.Rejected(request.request_id, error.code, message, error.retry_after)
 
 
 def main(path: str) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from stoker.config.schema import Config
-from stoker.core.ids import TokenId
+from stoker.constrain.token_table import TokenTable
 from stoker.engine.frames import EngineSettings
 
 
 def engine_settings(
-    config: Config, model: Path, eos_token_ids: Iterable[TokenId], draft: Path | None = None
+    config: Config, model: Path, token_table: TokenTable, draft: Path | None = None
 ) -> EngineSettings:
     engine = config.engine
     return EngineSettings(
@@ -29,5 +28,6 @@ def engine_settings(
         inter_token_target=engine.inter_token_target_ms / 1000.0,
         prefix_cache=engine.prefix_cache,
         speculation=engine.speculation,
-        eos_token_ids=tuple(sorted(eos_token_ids)),
+        eos_token_ids=token_table.ends,
+        token_table=token_table,
     )

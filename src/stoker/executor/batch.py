@@ -15,6 +15,8 @@ from stoker.scheduler.plan import SequenceSlice, StepPlan
 NO_LOGPROBS = -1
 DRAW = -1
 """Target of a row whose token is to be drawn."""
+NO_MASK = -1
+"""Every token is allowed."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class StepBatch:
     bias_ids: array[int] = field(default_factory=lambda: array("i"))
     bias_values: array[float] = field(default_factory=lambda: array("f"))
     bias_offsets: array[int] = field(default_factory=lambda: array("i", [0]))
+    mask_rows: array[int] = field(default_factory=lambda: array("i"))
+    num_masks: int = 0
     width: int = 0
     owners: list[int] = field(default_factory=list)
 
@@ -63,6 +67,7 @@ class StepBatch:
         wanted = piece.sampling.prompt_logprobs
         wanted = NO_LOGPROBS if wanted is None else wanted
         self._logit_row(index, row, piece, wanted, target, piece.end)
+        self.mask_rows.append(NO_MASK)
         self.history_offsets.append(len(self.history))
         self.bias_offsets.append(len(self.bias_ids))
 
@@ -78,6 +83,8 @@ class StepBatch:
             self.bias_ids.append(token)
             self.bias_values.append(value)
         self.bias_offsets.append(len(self.bias_ids))
+        self.mask_rows.append(NO_MASK if piece.guide is None else self.num_masks)
+        self.num_masks += piece.guide is not None
 
     def _logit_row(
         self,

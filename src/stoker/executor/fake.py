@@ -11,7 +11,7 @@ import os
 import signal
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -19,6 +19,7 @@ from stoker.core.abilities import Abilities
 from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import TokenLogprobs
 from stoker.core.pooling import Pooling
+from stoker.errors import UnsupportedConstraint
 from stoker.executor.interface import (
     MemoryPlan,
     SliceResult,
@@ -29,6 +30,8 @@ from stoker.executor.interface import (
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 
 FAKE = Abilities(hidden_size=8)
+NOTHING = -1
+"""What is drawn where no token is allowed."""
 Cost = Callable[[StepPlan], float]
 """Simulated seconds of a step."""
 
@@ -119,7 +122,8 @@ class FakeExecutor:
         tokens = [*piece.tokens[: piece.end], *piece.drafts]
         state = b"start"
         scores = []
-        drawn = []
+        drawn: list[tuple[TokenId, bytes]] = []
+        masks = iter(_masks(piece))
         for position, token in enumerate(tokens):
             self._die_of(token)
             state = _step(state, token)
@@ -127,12 +131,15 @@ class FakeExecutor:
             if position + 1 in piece.scored_positions:
                 scores.append(_logprobs(piece.tokens[position + 1], state))
             if piece.samples and position >= piece.end - 1:
-                drawn.append((draw(state, piece.sampling.seed, self.options.vocab_size), state))
+                wish = draw(state, piece.sampling.seed, self.options.vocab_size)
+                drawn.append((_allowed(wish, next(masks)), state))
         if piece.pooling is not None and piece.samples:
             return SliceResult(pooled=_vector(state, self._width(piece.pooling)))
         if not piece.samples or piece.pooling is not None:
             return SliceResult(prompt_logprobs=tuple(scores))
         taken = drawn[: num_drawn(piece.drafts, [token for token, _ in drawn])]
+        if taken[0][0] == NOTHING:
+            return SliceResult(error_code=UnsupportedConstraint.code)
         wanted = piece.sampling.logprobs is not None
         return SliceResult(
             tokens=tuple(token for token, _ in taken),
@@ -157,6 +164,24 @@ class FakeExecutor:
             raise RuntimeError(
                 f"{piece.request_id}: position {position} holds other keys and values"
             )
+
+
+def _masks(piece: SequenceSlice) -> Sequence[bytes]:
+    if piece.guide is None or not piece.samples:
+        return [b""] * (1 + len(piece.drafts))
+    return piece.guide.masks(piece.drafts)
+
+
+def _allowed(wish: TokenId, mask: bytes) -> TokenId:
+    """The first token from `wish` on, and then from 0 on, that the mask allows; an empty one
+    allows all."""
+    if not mask:
+        return wish
+    bits = int.from_bytes(mask, "little")
+    beyond = bits >> wish
+    if beyond:
+        return wish + (beyond & -beyond).bit_length() - 1
+    return (bits & -bits).bit_length() - 1
 
 
 def expected_tokens(

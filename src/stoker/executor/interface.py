@@ -69,6 +69,10 @@ class StepResult:
     slices: tuple[SliceResult, ...]
     seconds: float
     """Time the device spent; what the scheduler's cost model learns from."""
+    num_masks: int = 0
+    """Rows whose token was drawn under a constraint."""
+    mask_seconds: float = 0.0
+    """What finding their masks took, most of it while the device worked."""
 
 
 class Executor(Protocol):

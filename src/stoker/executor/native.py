@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from stoker.core.ids import BlockId
 from stoker.core.output import TokenLogprobs
-from stoker.errors import ConfigError, NumericalError
+from stoker.errors import ConfigError, NumericalError, UnsupportedConstraint
 from stoker.executor.batch import StepBatch
 from stoker.executor.interface import (
     MemoryPlan,
@@ -22,6 +23,7 @@ from stoker.executor.interface import (
     StepResult,
     num_drawn,
 )
+from stoker.executor.masks import StepMasks
 from stoker.executor.pooled_batch import pool
 from stoker.kernels.decoder import BLOCK_TOKENS, Decoder, Progress, load_decoder
 from stoker.model.load import Model
@@ -52,6 +54,7 @@ class NativeExecutor:
         self._memory: MemoryPlan | None = None
         self._results: dict[StepHandle, StepResult] = {}
         self._submitted = 0
+        self._filler = ThreadPoolExecutor(1, thread_name_prefix="masks")
 
     @property
     def decoder(self) -> Decoder:
@@ -101,24 +104,40 @@ class NativeExecutor:
 
     def submit(self, plan: StepPlan) -> StepHandle:
         started = time.perf_counter()
-        drawn = iter(self._draw([p for p in plan.slices if p.pooling is None]))
+        drawing = StepPlan(tuple(piece for piece in plan.slices if piece.pooling is None))
+        batch = StepBatch.of(drawing)
+        masks = StepMasks(drawing, batch, self._model.spec.vocab_size)
+        drawn = iter(self._draw(drawing, batch, masks))
         pooled = iter(self._pool([p for p in plan.slices if p.pooling is not None]))
         slices = tuple(next(drawn if p.pooling is None else pooled) for p in plan.slices)
         self._submitted += 1
         handle = StepHandle(self._submitted)
-        self._results[handle] = StepResult(slices, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._results[handle] = StepResult(slices, seconds, batch.num_masks, masks.seconds)
         return handle
 
-    def _draw(self, slices: list[SequenceSlice]) -> Iterable[SliceResult]:
-        if not slices:
+    def _draw(self, plan: StepPlan, batch: StepBatch, masks: StepMasks) -> Iterable[SliceResult]:
+        if not plan.slices:
             return ()
-        plan = StepPlan(tuple(slices))
-        batch = StepBatch.of(plan)
-        outputs = self.decoder.step(**batch.arguments())
+        outputs = self._compute(batch, masks)
         return _results(plan, batch, *(output.tolist() for output in outputs))
 
     def _pool(self, slices: list[SequenceSlice]) -> Iterable[SliceResult]:
         return pool(self.decoder, slices, self._model.spec) if slices else ()
+
+    def _compute(self, batch: StepBatch, masks: StepMasks) -> _Outputs:
+        if not batch.num_masks:
+            return self.decoder.step(**batch.arguments())
+        filling = self._filler.submit(masks.fill)
+        try:
+            return self.decoder.step(
+                **batch.arguments(),
+                mask_rows=masks.rows,
+                masks=masks.bits,
+                before_sampling=filling.result,
+            )
+        finally:
+            wait([filling])  # a step that raised leaves no one at work on its guides
 
     def collect(self, handle: StepHandle) -> StepResult:
         return self._results.pop(handle)
@@ -145,8 +164,18 @@ class NativeExecutor:
         )
 
     def close(self) -> None:
+        self._filler.shutdown()
         self._decoder = None
         self._model.close()
+
+
+_Outputs = tuple[NDArray[np.generic], ...]
+
+
+def _blamed(piece: SequenceSlice) -> str:
+    """Why there is no token: nothing was allowed, or a number was none."""
+    failed = piece.guide is not None and piece.guide.failed
+    return UnsupportedConstraint.code if failed else NumericalError.code
 
 
 @dataclass(slots=True)
@@ -186,7 +215,7 @@ def _slice_result(piece: SequenceSlice, rows: list[_Row]) -> SliceResult:
     then it is computed again as the next step's own."""
     num_scored = len(rows) - (1 + len(piece.drafts)) * piece.samples
     if any(not row.finite for row in rows[: num_scored + 1]):
-        return SliceResult(error_code=NumericalError.code)
+        return SliceResult(error_code=_blamed(piece))
     scored = tuple(row.logprobs for row in rows[:num_scored])
     if not piece.samples:
         return SliceResult(prompt_logprobs=scored)

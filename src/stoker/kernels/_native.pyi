@@ -1,6 +1,6 @@
 """Types of the native extension (native/bindings/)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,8 +44,14 @@ class Decoder:
         bias_values: Floats,
         bias_offsets: Ints,
         width: int,
+        mask_rows: Ints | None = None,
+        masks: NDArray[np.uint32] | None = None,
+        before_sampling: Callable[[], object] | None = None,
     ) -> tuple[Ints, Floats, Ints, Bytes, Ints, Floats]:
-        """Tokens, log probabilities, ranks, finite flags, alternative ids and log probabilities."""
+        """Tokens, log probabilities, ranks, finite flags, alternative ids and log probabilities.
+
+        `masks` may be written until `before_sampling`, which is called after the forward pass,
+        returns; what that raises is raised here."""
 
     def forward_logits(self, tokens: Ints, runs: Ints, block_tables: Ints) -> Floats: ...
     def pool_step(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.pooling import Pooling
 from stoker.core.sampling import SamplingParams
+from stoker.scheduler.guide import Guide
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class SequenceSlice:
     that lie in the prompt (the logits at position p - 1 score the token at p); targets whose
     logits fall in this slice are p with start <= p - 1 < start + count. `score_from` is past
     the end when none are wanted."""
+    guide: Guide | None = None
+    """Says which tokens may be drawn; None: every one."""
     drafts: tuple[TokenId, ...] = ()
     """Guesses of the tokens that will be drawn, computed behind the sequence's last; a token is
     drawn after each as well. `block_table` covers them. Only where `samples`."""

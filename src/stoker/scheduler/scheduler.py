@@ -23,6 +23,7 @@ from stoker.kv.cache_listener import CacheListener
 from stoker.kv.prefix_cache import PrefixCache
 from stoker.scheduler.counters import Counters
 from stoker.scheduler.fairness import FairQueue
+from stoker.scheduler.guide import Guide
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 from stoker.scheduler.sequence import Sequence, SequenceState
@@ -68,26 +69,27 @@ class Scheduler:
     def idle(self) -> bool:
         return not self._sequences
 
-    def add(self, request: Request, now: float) -> None:
-        """Accepts a request; from here on it gets exactly one ending.
+    def add(self, request: Request, now: float, guide: Guide | None = None) -> None:
+        """Accepts a request; from here on it gets exactly one ending. `guide` stands behind its
+        output tokens.
 
         Raises ContextLengthExceeded when it can never fit, Overloaded when too many wait.
         """
         self._refuse_too_long(request)
         if len(self._sequences) >= self.options.max_running + self.options.max_waiting:
             raise Overloaded(f"{len(self._queue)} requests are waiting already", retry_after=1.0)
-        self.restore(request, now)
+        self.restore(request, now, guide)
 
-    def restore(self, request: Request, now: float) -> None:
+    def restore(self, request: Request, now: float, guide: Guide | None = None) -> None:
         """As `add`, for a request accepted before (by an engine that died): never Overloaded."""
         if request.request_id in self._sequences:
             raise InternalError("two requests have the same id")
         self._refuse_too_long(request)
         stops = frozenset(request.sampling.stop_token_ids)
-        if not request.sampling.ignore_eos:
+        if guide is not None or not request.sampling.ignore_eos:
             stops |= self.options.eos_token_ids
         chain = self.cache.chain(request.tenant)
-        sequence = Sequence(request, self._arrivals, now, chain, stops)
+        sequence = Sequence(request, self._arrivals, now, chain, stops, guide)
         self._arrivals += 1
         self._earliest = min(self._earliest, sequence.deadline)
         self._sequences[request.request_id] = sequence

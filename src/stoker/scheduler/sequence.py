@@ -13,7 +13,9 @@ from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
+from stoker.errors import UnsupportedConstraint
 from stoker.kv.prefix_cache import Chain
+from stoker.scheduler.guide import Guide
 from stoker.scheduler.plan import SequenceSlice
 from stoker.scheduler.speculation import Acceptance, Wish, num_drafts
 
@@ -41,9 +43,17 @@ class Sequence:
     """Mutable, owned by the scheduler. `num_computed` catches up with `len(tokens)`."""
 
     def __init__(
-        self, request: Request, arrival: int, now: float, chain: Chain, stops: frozenset[TokenId]
+        self,
+        request: Request,
+        arrival: int,
+        now: float,
+        chain: Chain,
+        stops: frozenset[TokenId],
+        guide: Guide | None = None,
     ) -> None:
         self.request = request
+        self.guide = guide
+        """Kept through preemption: it depends on the tokens, not on what is computed."""
         self.arrival = arrival
         self.arrived = now
         self.queued_seconds = 0.0
@@ -125,6 +135,7 @@ class Sequence:
             sampling=self.sampling,
             samples=end == len(self.tokens),
             score_from=self.num_scored,
+            guide=self.guide,
             drafts=drafts,
             pooling=self.request.pooling,
             second_part=self.request.second_part,
@@ -138,9 +149,22 @@ class Sequence:
             if self.num_output >= limits.min_tokens and token in self.stop_token_ids:
                 return number, Finish(FinishReason.STOP, stop_token_id=token)
             self.tokens.append(token)
-            if self.num_output >= limits.max_tokens:
-                return number + 1, Finish(FinishReason.LENGTH)
+            finish = self._guided(token)
+            if finish is None and self.num_output >= limits.max_tokens:
+                finish = Finish(FinishReason.LENGTH)
+            if finish is not None:
+                return number + 1, finish
         return len(drawn), None
+
+    def _guided(self, token: TokenId) -> Finish | None:
+        """The ending, if its constraint brings one about. Where nothing may follow, the end token
+        need not be computed."""
+        if self.guide is None:
+            return None
+        self.guide.advance(token)
+        if self.guide.failed:
+            return Finish(FinishReason.ERROR, error_code=UnsupportedConstraint.code)
+        return Finish(FinishReason.STOP) if self.guide.complete else None
 
     def move_to(self, state: SequenceState) -> None:
         """Raises AssertionError for a change that is not in the table (invariant I04)."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stoker.constrain.token_table import TokenTable
 from stoker.core.ids import TokenId
 from stoker.errors import UnsupportedModel
 
@@ -88,6 +89,11 @@ class Vocabulary:
     def control_token_ids(self) -> frozenset[TokenId]:
         """Tokens that add no text to an answer."""
         return frozenset(i for i, kind in enumerate(self.types) if kind in (CONTROL, UNKNOWN))
+
+    @functools.cached_property
+    def table(self) -> TokenTable:
+        """For processes that know token ids only."""
+        return TokenTable.of(self.token_bytes, self.control_token_ids, self.eos_token_ids)
 
     @functools.cached_property
     def control_tokens(self) -> dict[str, TokenId]:
