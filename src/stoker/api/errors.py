@@ -90,7 +90,7 @@ def closes(error: StokerError) -> bool:
 
 def error_named(code: str | None) -> StokerError:
     """The error an engine reported by its code. An unknown code is a defect of ours."""
-    return _BY_CODE.get(code or "", InternalError)(code or "")
+    return _BY_CODE.get(code or "", InternalError)(_WORDS.get(code or "", code or ""))
 
 
 def _public(error: StokerError) -> type[StokerError]:
@@ -111,5 +111,11 @@ _BY_CODE: dict[str, type[StokerError]] = {
     **_leaves(errors.CapacityError),
     **_leaves(errors.ServingError),
     errors.ContextLengthExceeded.code: errors.ContextLengthExceeded,
+    errors.UnsupportedConstraint.code: errors.UnsupportedConstraint,
     InternalError.code: InternalError,
 }
+
+_WORDS = {
+    errors.UnsupportedConstraint.code: "the answer went over the limits of what can be constrained"
+}
+"""For codes of refusals, which say what is wrong, where an engine says no more than the code."""

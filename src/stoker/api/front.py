@@ -55,6 +55,7 @@ class Front:
         self.off_loop.close()
         await self.forwarder.close()
         services = self.services.values()
+        await asyncio.gather(*(service.trial.close() for service in services))
         await asyncio.gather(*(service.backend.close() for service in services))
         await asyncio.gather(*(service.answering.close() for service in services))
         await self.admission.ledger.close()

@@ -9,6 +9,7 @@ from stoker.api.generation import Generator
 from stoker.api.off_loop import OffLoop
 from stoker.api.progress import Progress
 from stoker.config.schema import LimitsSection
+from stoker.constrain.trial import Trial
 from stoker.core.clock import Clock, SystemClock
 from stoker.engine.interface import Backend, EngineState
 from stoker.gateway.admission import Admission
@@ -35,8 +36,10 @@ class Service:
     price: Price = field(default_factory=Price)
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(init=False)
+    trial: Trial = field(init=False)
 
     def __post_init__(self) -> None:
+        self.trial = Trial(self.text.tokenizer.vocabulary.table)
         self.progress = Progress(self.clock.monotonic())
         self.metrics.watch(lambda: self.backend.load, lambda: self.backend.num_restarts)
 

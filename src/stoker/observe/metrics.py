@@ -171,6 +171,8 @@ _COUNTERS = {
     "vllm:spec_decode_num_accepted_tokens": ("Right guesses.", "accepted_tokens"),
     "stoker_engine_steps": ("Steps completed.", "num_steps"),
     "stoker_engine_step_seconds": ("Time spent in steps.", "step_seconds"),
+    "stoker_masks": ("Tokens drawn under a constraint.", "num_masks"),
+    "stoker_mask_seconds": ("Time spent on what these could be, beside steps.", "mask_seconds"),
 }
 
 

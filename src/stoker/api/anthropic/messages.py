@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -11,6 +10,7 @@ from stoker.api.anthropic.conversation import conversation, thinks
 from stoker.api.anthropic.message_shape import MessageShape
 from stoker.api.anthropic.schema import MessagesRequest, OutputConfig, Thinking
 from stoker.api.anthropic.tools import TOOL_NAMES
+from stoker.api.openai.response_format import ResponseFormat, schema_format
 from stoker.api.plan import Plan
 from stoker.api.surface import Asked
 from stoker.config.schema import LimitsSection
@@ -24,6 +24,7 @@ class Messages:
     record = MessagesRequest
     names: Mapping[str, str] = {
         "stop": "stop_sequences",
+        "response_format.json_schema.schema": "output_config.format.schema",
         "response_format": "output_config.format",
         **TOOL_NAMES,
     }
@@ -57,9 +58,7 @@ def _check_budget(thinking: Thinking | None, max_tokens: int) -> None:
         )
 
 
-def _response_format(config: OutputConfig | None) -> dict[str, Any] | None:
-    """As OpenAI's chat completions call it."""
+def _response_format(config: OutputConfig | None) -> ResponseFormat | None:
     if config is None or config.format is None:
         return None
-    schema = {"name": "format", "schema": config.format.schema, "strict": True}
-    return {"type": "json_schema", "json_schema": schema}
+    return schema_format(config.format.schema)

@@ -9,6 +9,7 @@ from stoker.api.ollama.options import OllamaOptions, our_options
 from stoker.api.ollama.schema import OllamaRequest
 from stoker.api.openai.chat_schema import ChatRequest, Message
 from stoker.api.openai.completion_schema import CompletionRequest
+from stoker.api.openai.response_format import ResponseFormat, schema_format
 from stoker.api.openai.thinking import thinking_variables
 from stoker.api.openai.tool_schema import Tool
 from stoker.api.surface import Asked
@@ -16,6 +17,7 @@ from stoker.api.surface import Asked
 NAMES = {
     "max_tokens": "options.num_predict",
     "stop": "options.stop",
+    "response_format.json_schema.schema": "format",
     "response_format": "format",
     "thinking": "think",
 }
@@ -61,11 +63,10 @@ def _streamed(body: OllamaRequest) -> bool:
     return body.stream is not False
 
 
-def _response_format(wanted: Any) -> dict[str, Any] | None:
+def _response_format(wanted: Any) -> ResponseFormat | None:
     """`json`, or a schema."""
     if wanted in (None, ""):
         return None
     if wanted == "json":
-        return {"type": "json_object"}
-    schema = {"name": "format", "schema": wanted, "strict": True}
-    return {"type": "json_schema", "json_schema": schema}
+        return ResponseFormat(type="json_object")
+    return schema_format(wanted)

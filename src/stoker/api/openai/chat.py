@@ -9,6 +9,7 @@ from stoker.api.openai.chat_schema import ChatRequest
 from stoker.api.openai.job import (
     check_number,
     check_request,
+    checked_constraint,
     make_job,
     seconds_left,
     vocabulary_of,
@@ -46,6 +47,7 @@ async def plan_chat(
     most = _max_tokens(request)
     use = tool_use(request, limits)
     _check_thinking(service, asked)
+    constraint = await checked_constraint(exchange, request, service)
     ids = await service.off_loop.run(
         exchange.body_size, lambda: encode_messages(service, request, use)
     )
@@ -65,7 +67,9 @@ async def plan_chat(
         stops=stops,
         seconds=seconds_left(exchange, service),
         seeded=request.seed is not None,
-        reading=_reading(service, ids, use) if asked.in_parts else None,
+        constraint=constraint,
+        # What a constraint shapes is the answer itself: there is no thinking to be told from it.
+        reading=_reading(service, ids, use) if asked.in_parts and constraint is None else None,
     )
     return Plan(exchange, service, job)
 

@@ -56,7 +56,6 @@ class ChatRequest(SamplingFields, kw_only=True):
     """False: at most one call in an answer."""
     functions: Any = None
     function_call: Any = None
-    response_format: Any = None
     modalities: Any = None
     audio: Any = None
     prediction: Any = None
@@ -68,7 +67,6 @@ class ChatRequest(SamplingFields, kw_only=True):
         **SamplingFields.REFUSED,
         "functions": ([],),
         "function_call": ("none", "auto"),
-        "response_format": ({"type": "text"},),
         "modalities": (["text"],),
         "audio": (),
         "prediction": (),

@@ -18,13 +18,11 @@ class CompletionRequest(SamplingFields, kw_only=True):
     logprobs: Count | None = None
     suffix: Any = None
     best_of: Any = None
-    response_format: Any = None
 
     REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
         **SamplingFields.REFUSED,
         "suffix": ("",),
         "best_of": (1,),
-        "response_format": ({"type": "text"},),
     }
 
 

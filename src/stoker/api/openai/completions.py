@@ -7,6 +7,7 @@ from stoker.api.openai.completion_schema import CompletionRequest
 from stoker.api.openai.job import (
     check_number,
     check_request,
+    checked_constraint,
     make_job,
     seconds_left,
     vocabulary_of,
@@ -40,6 +41,7 @@ async def plan_text(
         exchange.body_size, lambda: read_prompts(service, request.prompt, vocabulary.size)
     )
     check_number(len(prompts), n, service)
+    constraint = await checked_constraint(exchange, request, service)
     job = make_job(
         exchange,
         [
@@ -51,6 +53,7 @@ async def plan_text(
         seconds=seconds_left(exchange, service),
         seeded=request.seed is not None,
         prompt_only=request.max_tokens == 0,
+        constraint=constraint,
     )
     return Plan(exchange, service, job, prompts)
 

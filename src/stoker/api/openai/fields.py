@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from stoker.api.openai.response_format import ResponseFormat, StructuredOutputs
 from stoker.errors import UnsupportedConstraint
 
 Temperature = Annotated[float, Meta(ge=0, le=2)]
@@ -66,19 +67,20 @@ class SamplingFields(Tolerated, kw_only=True):
     ignore_eos: bool | None = None
     prompt_logprobs: Count | None = None
 
+    response_format: ResponseFormat | None = None
     guided_json: Any = None
-    guided_regex: Any = None
-    guided_choice: Any = None
-    guided_grammar: Any = None
-    structured_outputs: Any = None
+    """vLLM's, as all that is guided: a schema, or the text of one."""
+    guided_regex: str | None = None
+    guided_choice: list[str] | None = None
+    guided_grammar: str | None = None
+    """Lark's notation or GBNF."""
+    structured_outputs: StructuredOutputs | None = None
+    grammar: str | None = None
+    """llama.cpp's: GBNF."""
+    json_schema: Any = None
+    """llama.cpp's."""
 
-    REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {
-        "guided_json": (),
-        "guided_regex": (),
-        "guided_choice": (),
-        "guided_grammar": (),
-        "structured_outputs": (),
-    }
+    REFUSED: ClassVar[dict[str, tuple[object, ...]]] = {}
     """Fields we know but cannot honour → values that ask for nothing and are let through."""
 
 

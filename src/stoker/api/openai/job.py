@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from stoker.api.exchange import Exchange
 from stoker.api.generation import Choice
+from stoker.api.openai.constraint import wanted_constraint
 from stoker.api.openai.fields import SamplingFields, refuse_unsupported
 from stoker.api.openai.sampling import Vocabulary, with_seed_of
 from stoker.api.plan import Job
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
+from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
@@ -34,6 +36,17 @@ def vocabulary_of(service: Service) -> Vocabulary:
     """Raises Loading."""
     info = service.backend.info
     return Vocabulary(min(info.vocab_size, service.text.tokenizer.vocab_size), info.max_context)
+
+
+async def checked_constraint(
+    exchange: Exchange, request: SamplingFields, service: Service
+) -> Constraint | None:
+    """Raises InvalidRequest, and UnsupportedConstraint for one that cannot be enforced."""
+    wanted = await service.off_loop.run(exchange.body_size, lambda: wanted_constraint(request))
+    if wanted is None:
+        return None
+    await service.trial.check(wanted.constraint, wanted.param)
+    return wanted.constraint
 
 
 def seconds_left(exchange: Exchange, service: Service) -> float:
@@ -74,6 +87,7 @@ def make_job(
     seconds: float,
     seeded: bool,
     prompt_only: bool = False,
+    constraint: Constraint | None = None,
     reading: Reading | None = None,
 ) -> Job:
     """Choices in OpenAI's order: all of the first prompt, then all of the second.
@@ -91,6 +105,7 @@ def make_job(
                 request_id=RequestId(f"{exchange.request_id}-{index}"),
                 prompt_token_ids=tuple(ids),
                 sampling=with_seed_of(sampling, choice if seeded else index),
+                constraint=constraint,
                 timeout=seconds,
                 tenant=tenant.name,
                 priority=int(tenant.band),

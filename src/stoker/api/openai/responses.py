@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ from stoker.api.dialect import Dialect
 from stoker.api.errors import ErrorDetail
 from stoker.api.openai.chat_schema import ChatRequest
 from stoker.api.openai.fields import refuse_unsupported
+from stoker.api.openai.response_format import ResponseFormat, schema_format
 from stoker.api.openai.response_input import response_messages
 from stoker.api.openai.response_shape import ResponseShape
 from stoker.api.openai.response_tools import TOOL_NAMES, our_choice, our_tools
@@ -54,6 +55,7 @@ class Responses:
     names: Mapping[str, str] = {
         "messages": "input",
         "max_tokens": "max_output_tokens",
+        "response_format.json_schema.schema": "text.format.schema",
         "response_format": "text.format",
         **TOOL_NAMES,
     }
@@ -92,11 +94,9 @@ class Responses:
         return ResponseShape(body, plan)
 
 
-def _response_format(asked: OutputFormat | None) -> dict[str, Any] | None:
-    """As chat completions call it."""
+def _response_format(asked: OutputFormat | None) -> ResponseFormat | None:
     if asked is None or asked.type == "text":
         return None
     if asked.type == "json_object":
-        return {"type": "json_object"}
-    schema = {"name": asked.name, "schema": asked.schema, "strict": asked.strict}
-    return {"type": "json_schema", "json_schema": schema}
+        return ResponseFormat(type="json_object")
+    return schema_format(asked.schema)
