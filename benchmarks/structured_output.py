@@ -4,7 +4,7 @@ valid, and what a mask costs.
 The official JSON Schema tests (npm pack json-schema-test-suite) and the functions of the Berkeley
 Function Calling Leaderboard (pip download --no-deps bfcl-eval), unpacked somewhere:
 
-    python benchmarks/structured_output.py smollm2:135m --tests DIR/tests/draft7 --bfcl DIR/bfcl_eval
+    python benchmarks/structured_output.py smollm2:135m --tests DIR/draft7 --bfcl DIR/bfcl_eval
 
 No model is computed: logits are random, which leads into more corners of a schema than any model,
 and tokens are drawn by the real sampler at temperature 2. Prints JSON.

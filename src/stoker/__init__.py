@@ -9,15 +9,26 @@ from stoker.version import VERSION as __version__  # noqa: N811 - as tools expec
 
 if TYPE_CHECKING:
     from stoker.async_engine import AsyncEngine
+    from stoker.core.constraint import Constraint, ConstraintKind
     from stoker.core.sampling import SamplingParams
     from stoker.llm import LLM, Completion
 
-__all__ = ["LLM", "AsyncEngine", "Completion", "SamplingParams", "__version__"]
+__all__ = [
+    "LLM",
+    "AsyncEngine",
+    "Completion",
+    "Constraint",
+    "ConstraintKind",
+    "SamplingParams",
+    "__version__",
+]
 
 _HOMES = {
     "LLM": ("stoker.llm", "LLM"),
     "Completion": ("stoker.llm", "Completion"),
     "SamplingParams": ("stoker.core.sampling", "SamplingParams"),
+    "Constraint": ("stoker.core.constraint", "Constraint"),
+    "ConstraintKind": ("stoker.core.constraint", "ConstraintKind"),
     "AsyncEngine": ("stoker.async_engine", "AsyncEngine"),
 }
 

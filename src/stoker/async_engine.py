@@ -14,6 +14,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any
 
+from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
@@ -68,19 +69,28 @@ class AsyncEngine:
         return self._client
 
     async def generate(
-        self, prompt: Prompt, sampling: SamplingParams = COMPLETION
+        self,
+        prompt: Prompt,
+        sampling: SamplingParams = COMPLETION,
+        constraint: Constraint | None = None,
     ) -> AsyncGenerator[TextDelta, None]:
-        """Completes a prompt. Raises InvalidRequest, ContextLengthExceeded or a CapacityError
-        before the first delta."""
-        async with aclosing(self._run(self._ready.encode(prompt), sampling)) as deltas:
+        """Completes a prompt. `constraint` is what the completion must look like. Raises
+        InvalidRequest, ContextLengthExceeded, UnsupportedConstraint or a CapacityError before the
+        first delta."""
+        ids = self._ready.encode(prompt)
+        async with aclosing(self._run(ids, sampling, constraint)) as deltas:
             async for delta in deltas:
                 yield delta
 
     async def chat(
-        self, messages: Messages, sampling: SamplingParams = ANSWER
+        self,
+        messages: Messages,
+        sampling: SamplingParams = ANSWER,
+        constraint: Constraint | None = None,
     ) -> AsyncGenerator[TextDelta, None]:
         """Answers a conversation; raises as `generate`."""
-        async with aclosing(self._run(self._ready.encode_chat(messages), sampling)) as deltas:
+        ids = self._ready.encode_chat(messages)
+        async with aclosing(self._run(ids, sampling, constraint)) as deltas:
             async for delta in deltas:
                 yield delta
 
@@ -91,10 +101,12 @@ class AsyncEngine:
         return self._prepared
 
     async def _run(
-        self, ids: tuple[TokenId, ...], sampling: SamplingParams
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams, constraint: Constraint | None
     ) -> AsyncGenerator[TextDelta, None]:
         request_id = RequestId(secrets.token_hex(12))
-        request = Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling)
+        request = Request(
+            request_id=request_id, prompt_token_ids=ids, sampling=sampling, constraint=constraint
+        )
         reader = TextReader(self._ready.text.tokenizer, sampling)
         async with aclosing(self.client.submit(request)) as deltas:
             async for delta in deltas:

@@ -6,11 +6,14 @@ LLM("smollm2:135m").generate(["The capital of France is"], SamplingParams(max_to
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from stoker.constrain.compiler import Compiler
+from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
@@ -18,8 +21,15 @@ from stoker.core.sampling import SamplingParams
 from stoker.core.validation import validate_sampling
 from stoker.engine.build import Progress, build_engine
 from stoker.engine.engine import Engine
-from stoker.errors import InternalError, NoCapacity, NumericalError
+from stoker.errors import (
+    InternalError,
+    NoCapacity,
+    NumericalError,
+    StokerError,
+    UnsupportedConstraint,
+)
 from stoker.prepare import Messages, Prompt, prepare
+from stoker.scheduler.guide import Guide
 from stoker.text.text_delta import TextReader
 from stoker.text.tokenizer import Tokenizer
 
@@ -27,6 +37,9 @@ ANY_NUMBER = 1 << 30
 """Prompts that may wait: a list given at once is bounded by its giver."""
 COMPLETION = SamplingParams(max_tokens=128)
 ANSWER = SamplingParams(max_tokens=512)
+_FAILURES: dict[str, type[StokerError]] = {
+    kind.code: kind for kind in (NumericalError, UnsupportedConstraint)
+}
 
 
 def _silent(_done: int, _total: int) -> None:
@@ -103,40 +116,62 @@ class LLM:
         self._generations: dict[RequestId, _Generation] = {}
 
     def generate(
-        self, prompts: Prompt | Sequence[Prompt], sampling: SamplingParams = COMPLETION
+        self,
+        prompts: Prompt | Sequence[Prompt],
+        sampling: SamplingParams = COMPLETION,
+        constraint: Constraint | None = None,
     ) -> list[Completion]:
         """Completes all prompts together, in one batch; results are in the order of the prompts.
+        `constraint` is what each completion must look like.
 
-        Raises InvalidRequest or ContextLengthExceeded before anything is computed.
+        Raises InvalidRequest, ContextLengthExceeded or UnsupportedConstraint before anything is
+        computed.
         """
         single = isinstance(prompts, str) or (bool(prompts) and isinstance(prompts[0], int))
         listed: Sequence[Any] = [prompts] if single else prompts
-        return self._run([self._prepared.encode(prompt) for prompt in listed], sampling)
+        return self._run([self._prepared.encode(prompt) for prompt in listed], sampling, constraint)
 
-    def chat(self, messages: Messages, sampling: SamplingParams = ANSWER) -> Completion:
-        """Answers one conversation. Raises InvalidRequest for a model without a chat template."""
-        return self._run([self._prepared.encode_chat(messages)], sampling)[0]
+    def chat(
+        self,
+        messages: Messages,
+        sampling: SamplingParams = ANSWER,
+        constraint: Constraint | None = None,
+    ) -> Completion:
+        """Answers one conversation. Raises as `generate`, and InvalidRequest for a model without a
+        chat template."""
+        return self._run([self._prepared.encode_chat(messages)], sampling, constraint)[0]
 
     def stream(
-        self, prompt: Prompt, sampling: SamplingParams = COMPLETION
+        self,
+        prompt: Prompt,
+        sampling: SamplingParams = COMPLETION,
+        constraint: Constraint | None = None,
     ) -> Generator[str, None, None]:
         """Completes one prompt, yielding text as it comes. Raises as `generate`, for a prompt that
-        cannot fit at the first piece; InternalError or NumericalError when generation fails."""
-        return self._stream(self._prepared.encode(prompt), sampling)
+        cannot fit at the first piece; InternalError, NumericalError or UnsupportedConstraint when
+        generation fails."""
+        return self._stream(self._prepared.encode(prompt), sampling, constraint)
 
     def stream_chat(
-        self, messages: Messages, sampling: SamplingParams = ANSWER
+        self,
+        messages: Messages,
+        sampling: SamplingParams = ANSWER,
+        constraint: Constraint | None = None,
     ) -> Generator[str, None, None]:
         """As `chat`, yielding text as it comes."""
-        return self._stream(self._prepared.encode_chat(messages), sampling)
+        return self._stream(self._prepared.encode_chat(messages), sampling, constraint)
 
     def _run(
-        self, prompts: list[tuple[TokenId, ...]], sampling: SamplingParams
+        self,
+        prompts: list[tuple[TokenId, ...]],
+        sampling: SamplingParams,
+        constraint: Constraint | None,
     ) -> list[Completion]:
         generations: list[_Generation] = []
         try:
             for ids in prompts:
-                generations.append(self._submit(ids, sampling))  # noqa: PERF401 - one may raise
+                generation = self._submit(ids, sampling, self._guide(constraint))
+                generations.append(generation)
             while not all(generation.done for generation in generations):
                 self._step()
         finally:
@@ -147,15 +182,15 @@ class LLM:
         return [generation.completion for generation in generations]
 
     def _stream(
-        self, ids: tuple[TokenId, ...], sampling: SamplingParams
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams, constraint: Constraint | None
     ) -> Generator[str, None, None]:
         validate_sampling(sampling, self.info.vocab_size)  # now, not at the first piece
-        return self._pieces(ids, sampling)
+        return self._pieces(ids, sampling, self._guide(constraint))
 
     def _pieces(
-        self, ids: tuple[TokenId, ...], sampling: SamplingParams
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams, guide: Guide | None
     ) -> Generator[str, None, None]:
-        generation = self._submit(ids, sampling)
+        generation = self._submit(ids, sampling, guide)
         try:
             while True:
                 if text := generation.take():
@@ -167,8 +202,7 @@ class LLM:
         finally:
             self._leave(generation)
         if (code := generation.completion.error_code) is not None:
-            kind = NumericalError if code == NumericalError.code else InternalError
-            raise kind(f"generation failed: {code}")
+            raise _FAILURES.get(code, InternalError)(f"generation failed: {code}")
 
     # --- the engine ---------------------------------------------------------------------------
 
@@ -178,11 +212,20 @@ class LLM:
             raise NoCapacity("this LLM is closed", hint="Build another one.")
         return self._engine
 
-    def _submit(self, ids: tuple[TokenId, ...], sampling: SamplingParams) -> _Generation:
+    @functools.cached_property
+    def _compiler(self) -> Compiler:
+        return Compiler(self._prepared.settings.token_table)
+
+    def _guide(self, constraint: Constraint | None) -> Guide | None:
+        return None if constraint is None else self._compiler.matcher(constraint)
+
+    def _submit(
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams, guide: Guide | None
+    ) -> _Generation:
         self._submitted += 1
         request_id = RequestId(f"offline-{self._submitted}")
         request = Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling)
-        self._running.submit(request)
+        self._running.submit(request, guide)
         generation = _Generation(request, self.text.tokenizer)
         self._generations[request_id] = generation
         return generation

@@ -10,6 +10,7 @@ from huggingface_hub import InferenceClient
 from ollama import Client
 from openai import OpenAI
 
+from tests.support.constraints import SCHEMA, follows
 from tests.support.server import RunningServer, model_server
 
 NAME = "smollm2:135m"
@@ -118,3 +119,22 @@ def test_every_official_client_gets_the_same_continuation(
     with Client(server.url) as ollama:
         raw = ollama.generate(NAME, prompt, raw=True, options={"temperature": 0, "num_predict": 20})
     assert {"".join(pieces), raw.response} == {text.choices[0].text}
+
+
+def test_json_is_valid_however_wildly_it_is_drawn(client: OpenAI) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "strict": True}}
+    answer = client.chat.completions.create(
+        model=NAME, messages=MESSAGES, max_tokens=300, temperature=2, seed=1, n=6,
+        response_format=form,
+    )  # fmt: skip
+    for choice in answer.choices:
+        assert choice.finish_reason == "stop"
+        assert follows(SCHEMA, choice.message.content)
+
+
+def test_a_model_says_what_it_knows_in_the_form_it_is_given(client: OpenAI) -> None:
+    answer = client.completions.create(
+        model=NAME, prompt="The capital of France is", max_tokens=9, temperature=0,
+        extra_body={"guided_choice": [" London", " Paris", " Rome"]},
+    )  # fmt: skip
+    assert answer.choices[0].text == " Paris"

@@ -259,27 +259,36 @@ def _unsupported() -> Iterator[BadRequest]:
     asks: dict[str, Any] = {
         "functions": [{"name": "f"}],
         "function_call": {"name": "f"},
-        "response_format": {"type": "json_object"},
         "modalities": ["text", "audio"],
         "audio": {"voice": "x", "format": "wav"},
         "prediction": {"type": "content", "content": "x"},
         "verbosity": "low",
         "web_search_options": {},
         "chat_template": "{{ 1 }}",
-        "guided_json": {"type": "object"},
-        "guided_regex": "a+",
-        "guided_choice": ["a", "b"],
+        "guided_json": {"type": "array", "uniqueItems": True},
+        "guided_regex": "(",
+        "guided_choice": [],
         "guided_grammar": "root ::= 'a'",
-        "structured_outputs": {"regex": "a+"},
+        "grammar": 'a ::= "a"',
+        "json_schema": {"x-guidance": {}},
     }
     for name, value in asks.items():
         yield chat(f"asks for {name}", name, UNSUPPORTED, **{name: value})
-    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
-    yield chat("asks for a schema", "response_format", UNSUPPORTED, response_format=schema)
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}}
+    place = "response_format.json_schema.schema"
+    yield chat("asks for a schema", place, UNSUPPORTED, response_format=schema)
+    place = "structured_outputs.regex"
+    yield chat("asks for a regex", place, UNSUPPORTED, structured_outputs={"regex": "[z-a]"})
+    for kind, value in {"none": {}, "two": {"regex": "a", "choice": ["a"]}}.items():
+        yield chat(f"asks for {kind} of the outputs", "structured_outputs",
+                   structured_outputs=value)  # fmt: skip
+    yield chat("asks for two answers", "guided_regex", guided_json={}, guided_regex="a")
+    yield chat("asks for another format", "response_format.type", response_format={"type": "xml"})
+    yield chat("asks for a schema that is none", "guided_json", guided_json=[1])
     yield text("asks for suffix", "suffix", UNSUPPORTED, suffix="end")
     yield text("asks for best_of 2", "best_of", UNSUPPORTED, best_of=2)
     yield text("asks for best_of 2^63", "best_of", UNSUPPORTED, best_of=2**63)
-    yield text("asks for guided_json", "guided_json", UNSUPPORTED, guided_json={})
+    yield text("asks for guided_json", "guided_json", UNSUPPORTED, guided_json={"not": {}})
     yield chat(
         "sets a template variable", "chat_template_kwargs", chat_template_kwargs={"messages": []}
     )

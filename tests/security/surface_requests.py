@@ -200,6 +200,8 @@ def _generate(s: str) -> Iterator[SurfaceRequest]:
     yield _parameters(s, "an adapter", adapter_id="a")
     yield _parameters(s, "too many alternatives", top_n_tokens=21)
     unknown = {"grammar": {"type": "ebnf", "value": "a"}}
+    empty = {"grammar": {"type": "json", "value": None}}
+    yield row(s, "a grammar of nothing", "'parameters.grammar.value'", parameters=empty)
     yield row(s, "an unknown grammar", "'parameters.grammar.type'", parameters=unknown)
     yield _parameters(s, "an empty stop", stop=[""])
     yield _parameters(s, "too many stops", stop=["a"] * 100)

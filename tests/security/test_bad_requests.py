@@ -16,7 +16,8 @@ from tests.support.healthy_stream import HealthyStream
 from tests.support.server import RunningServer, local_server
 
 TELLS_TOO_MUCH = re.compile(
-    r"0x[0-9a-f]{6,}|/[a-z]+/[a-z]+/|\.py\b|Traceback|stoker\.|msgspec|uvicorn|starlette|line \d+",
+    r"0x[0-9a-f]{6,}|/[a-z]+/[a-z]+/|\.py\b|Traceback|stoker\.|msgspec|uvicorn|starlette"
+    r"|, line \d+",
 )
 NAMED = (*BAD_REQUESTS, *bad_tools())
 BODY_KEYS = {"message", "type", "param", "code", "hint", "request_id"}

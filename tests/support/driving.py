@@ -9,6 +9,7 @@ from stoker.core.output import Finish, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
 from stoker.executor.interface import Executor
 from stoker.kv.block_hash import keyed_hash
+from stoker.scheduler.guide import Guide
 from stoker.scheduler.options import SchedulerOptions
 from stoker.scheduler.scheduler import Scheduler
 from stoker.scheduler.speculation import Drafter, guesses
@@ -55,8 +56,8 @@ class Driver:
         self.outcomes: dict[RequestId, Outcome] = {}
         self.now = 0.0
 
-    def add(self, request: Request) -> None:
-        self.scheduler.add(request, self.now)
+    def add(self, request: Request, guide: Guide | None = None) -> None:
+        self.scheduler.add(request, self.now, guide)
         self.outcomes[request.request_id] = Outcome()
 
     def step(self) -> list[TokenDelta]:

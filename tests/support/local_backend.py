@@ -4,11 +4,13 @@ hold the steps and let them go one by one."""
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 
 from stoker import errors
 from stoker.constrain.compiler import Compiler
 from stoker.constrain.matcher import Matcher
+from stoker.constrain.token_table import TokenTable
 from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
@@ -26,9 +28,10 @@ class LocalBackend:
         vocab_size: int,
         eos: tuple[int, ...] = (),
         max_waiting: int = 256,
-        compiler: Compiler | None = None,
+        table: TokenTable | None = None,
     ) -> None:
-        self._compiler = compiler
+        """With a table, output can be constrained."""
+        self._table = table
         options = FakeOptions(vocab_size=vocab_size, num_blocks=2048, max_context=2048)
         self.settings = EngineSettings(
             executor="fake", fake=options, eos_token_ids=eos, max_waiting=max_waiting
@@ -72,8 +75,12 @@ class LocalBackend:
             self.engine.cancel(request.request_id)
             self._work.set()
 
+    @functools.cached_property
+    def _compiler(self) -> Compiler:
+        return Compiler(self._table or TokenTable())
+
     def _guide(self, request: Request) -> Matcher | None:
-        if request.constraint is None or self._compiler is None:
+        if request.constraint is None or self._table is None:
             return None
         return self._compiler.matcher(request.constraint, request.output_token_ids)
 

@@ -136,7 +136,8 @@ def local_server(
     """Over the fake executor, with a byte-level tokenizer. `limits` override the defaults."""
 
     async def backend() -> Backend:
-        return LocalBackend(vocab_size(), eos)
+        table = tiny_text().tokenizer.vocabulary.table
+        return LocalBackend(vocab_size(), eos, table=table)
 
     chosen = msgspec.structs.replace(LimitsSection(), **limits)
     running = RunningServer(backend, tiny_text(), server=server, limits=chosen)
@@ -154,7 +155,8 @@ def process_server(fake: FakeOptions | None = None, **limits: Any) -> Iterator[R
     options = dataclasses.replace(options, vocab_size=vocab_size())
 
     async def backend() -> Backend:
-        client = EngineClient(EngineSettings(executor="fake", fake=options))
+        table = tiny_text().tokenizer.vocabulary.table
+        client = EngineClient(EngineSettings(executor="fake", fake=options, token_table=table))
         await client.start()
         return client
 

@@ -11,9 +11,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from stoker import LLM, AsyncEngine, SamplingParams
+from stoker import LLM, AsyncEngine, Constraint, ConstraintKind, SamplingParams
 from stoker.core.output import FinishReason
-from stoker.errors import ContextLengthExceeded, InvalidRequest, NoCapacity, PullError
+from stoker.errors import (
+    ContextLengthExceeded,
+    InvalidRequest,
+    NoCapacity,
+    PullError,
+    UnsupportedConstraint,
+)
+from tests.support.constraints import CASES, Case
 from tests.support.models import model_path
 
 pytestmark = pytest.mark.model
@@ -182,3 +189,22 @@ async def test_the_asyncio_engine_gives_the_same(llm: LLM) -> None:
     assert answer == llm.chat(QUESTION, GREEDY).text
     assert "".join(delta.text for delta in cut) == answer[:2]
     assert cut[-1].finish_reason is FinishReason.STOP
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_completions_keep_to_a_constraint_even_when_drawn_wildly(llm: LLM, case: Case) -> None:
+    wild = SamplingParams(max_tokens=300, temperature=2.0, seed=3)
+    completions = llm.generate(["Now:", "Then:", "Later:"], wild, case.constraint)
+    for completion in completions:
+        assert completion.finish_reason is FinishReason.STOP
+        assert case.kept(completion.text), completion.text
+    streamed = "".join(llm.stream("Now:", wild, case.constraint))
+    assert streamed == completions[0].text
+
+
+def test_a_constraint_that_cannot_be_enforced_is_refused_at_once(llm: LLM) -> None:
+    wrong = Constraint(ConstraintKind.REGEX, "(")
+    with pytest.raises(UnsupportedConstraint):
+        llm.generate("a", GREEDY, wrong)
+    with pytest.raises(UnsupportedConstraint):
+        llm.stream("a", GREEDY, wrong)

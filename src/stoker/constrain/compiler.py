@@ -60,14 +60,15 @@ def _tokenizer(table: TokenTable) -> LLTokenizer:
 class Compiler:
     """For one vocabulary. To be used by one thread; the matchers may belong to others."""
 
-    def __init__(self, table: TokenTable) -> None:
-        """Takes up to a second. Raises UnsupportedConstraint for a table without tokens, or
-        without one that ends a text."""
+    def __init__(self, table: TokenTable, kept: int = KEPT) -> None:
+        """Takes up to a second. `kept` grammars stay compiled. Raises UnsupportedConstraint for a
+        table without tokens, or without one that ends a text."""
         if not table.ends:
             raise UnsupportedConstraint(
                 "this model's output cannot be constrained: nothing is known to end it",
                 param="constraint",
             )
+        self._kept = kept
         self._tokenizer = _tokenizer(table)
         self._ends = frozenset(table.ends)
         self._mask_bytes = -(-table.num_tokens // 32) * 4
@@ -102,7 +103,7 @@ class Compiler:
     def _keep(self, constraint: Constraint, compiled: Matcher) -> None:
         self._compiled[constraint] = compiled
         self._compiled.move_to_end(constraint)
-        if len(self._compiled) > KEPT:
+        if len(self._compiled) > self._kept:
             self._compiled.popitem(last=False)
 
 

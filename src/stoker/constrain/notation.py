@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from llguidance import LLMatcher
-from llguidance.gbnf_to_lark import GbnfToLarkError, gbnf_to_lark
+from llguidance.gbnf_to_lark import gbnf_to_lark
 
 from stoker.core.constraint import Constraint, ConstraintKind
 from stoker.errors import UnsupportedConstraint
@@ -35,7 +35,7 @@ def grammar(constraint: Constraint) -> str:
         if len(constraint.text.encode()) > MAX_BYTES:
             raise UnsupportedConstraint(f"it is longer than {MAX_BYTES} bytes")
         return _NOTATIONS[constraint.kind](constraint.text)
-    except (ValueError, RecursionError, GbnfToLarkError) as error:
+    except (ValueError, RecursionError) as error:
         raise UnsupportedConstraint(_reason(error)) from None
 
 
@@ -71,7 +71,13 @@ def _choice(text: str) -> str:
 
 
 def _gbnf(text: str) -> str:
-    return LLMatcher.grammar_from_lark(gbnf_to_lark(text))
+    try:
+        lark = gbnf_to_lark(text)
+    except RecursionError:
+        raise
+    except Exception as error:  # of many kinds, bare ones among them
+        raise ValueError(str(error)) from None
+    return LLMatcher.grammar_from_lark(lark)
 
 
 _NOTATIONS: dict[ConstraintKind, Callable[[str], str]] = {

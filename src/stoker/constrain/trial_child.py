@@ -39,6 +39,10 @@ class TrialChild:
         return child
 
     @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         return self._process.returncode is None
 

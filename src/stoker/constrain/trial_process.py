@@ -40,7 +40,7 @@ STEPS = 32
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     table = msgspec.msgpack.decode(_read(source), type=TokenTable)
-    compiler = Compiler(table)
+    compiler = Compiler(table, kept=0)  # what one takes is no burden on the next
     resource.setrlimit(resource.RLIMIT_AS, (_size() + MEMORY, resource.RLIM_INFINITY))
     decoder = msgspec.msgpack.Decoder(Constraint)
     while message := _read(source):

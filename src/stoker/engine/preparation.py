@@ -13,7 +13,7 @@ from stoker.constrain.token_table import TokenTable
 from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.request import Request
-from stoker.errors import InternalError, StokerError
+from stoker.errors import InternalError, Overloaded, StokerError
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,21 @@ class Prepared:
 class Preparation:
     """Used by one thread; its own thread compiles and calls `deliver`."""
 
-    def __init__(self, table: TokenTable, deliver: Callable[[Prepared], None]) -> None:
+    def __init__(self, table: TokenTable, deliver: Callable[[Prepared], None], most: int) -> None:
+        """`most` requests are prepared or wait for that."""
         self._deliver = deliver
+        self._most = most
         self._pending: set[RequestId] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="constraints")
         # At once: it holds the interpreter for as long as it takes, and now nobody waits for that.
         self._compiler = self._thread.submit(Compiler, table)
 
     def begin(self, request: Request, constraint: Constraint, accept: Accept) -> None:
+        """Raises Overloaded."""
+        if len(self._pending) >= self._most:
+            raise Overloaded(
+                f"{self._most} constraints are being prepared already", retry_after=1.0
+            )
         self._pending.add(request.request_id)
         self._thread.submit(self._prepare, request, constraint, accept)
 

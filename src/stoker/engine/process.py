@@ -73,7 +73,8 @@ class EngineProcess:
         load = self._inbox.get()
         if not isinstance(load, frames.Load):
             raise ProtocolError(f"{type(load).__name__} came before Load")
-        self._preparation = Preparation(load.settings.token_table, self._inbox.put)
+        most = load.settings.max_running + load.settings.max_waiting
+        self._preparation = Preparation(load.settings.token_table, self._inbox.put, most)
         try:
             engine, info = build_engine(load.settings, self._report_progress)
         except StokerError as error:
@@ -130,10 +131,13 @@ class EngineProcess:
             self._link.send(frames.Awake())
 
     def _begin(self, engine: Engine, accept: Accept, request: Request) -> None:
-        if request.constraint is not None:
-            self._preparation.begin(request, request.constraint, accept)
-        else:
+        if request.constraint is None:
             self._take(engine, accept, request, None)
+            return
+        try:
+            self._preparation.begin(request, request.constraint, accept)
+        except StokerError as error:
+            self._link.send(rejected(request, error))
 
     def _prepared(self, engine: Engine, prepared: Prepared) -> None:
         if isinstance(prepared.result, StokerError):

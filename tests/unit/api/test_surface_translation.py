@@ -27,7 +27,7 @@ def our_request(surface: Surface[Any], **body: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("surface", "body", "name"),
+    ("surface", "body"),
     [
         (
             Messages(),
@@ -36,7 +36,6 @@ def our_request(surface: Surface[Any], **body: Any) -> Any:
                 "max_tokens": 5,
                 "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
             },
-            "format",
         ),
         (
             Responses(),
@@ -44,25 +43,25 @@ def our_request(surface: Surface[Any], **body: Any) -> Any:
                 "input": "a",
                 "text": {"format": {"type": "json_schema", "name": "n", "schema": SCHEMA}},
             },
-            "n",
         ),
-        (OllamaChat(), {"messages": SAID, "format": SCHEMA}, "format"),
+        (OllamaChat(), {"messages": SAID, "format": SCHEMA}),
     ],
     ids=["messages", "responses", "ollama"],
 )
 def test_a_schema_arrives_as_our_response_format(
-    surface: Surface[Any], body: dict[str, Any], name: str
+    surface: Surface[Any], body: dict[str, Any]
 ) -> None:
     asked = our_request(surface, **body).response_format
-    assert asked["type"] == "json_schema"
-    assert (asked["json_schema"]["name"], asked["json_schema"]["schema"]) == (name, SCHEMA)
+    assert asked.type == "json_schema"
+    assert asked.json_schema.schema == SCHEMA
 
 
 def test_any_json_arrives_as_our_response_format() -> None:
     wanted = {"type": "json_object"}
-    assert our_request(OllamaChat(), messages=SAID, format="json").response_format == wanted
+    asked = our_request(OllamaChat(), messages=SAID, format="json").response_format
+    assert asked.type == "json_object"
     text = {"format": wanted}
-    assert our_request(Responses(), input="a", text=text).response_format == wanted
+    assert our_request(Responses(), input="a", text=text).response_format.type == "json_object"
     plain = {"format": {"type": "text"}}
     assert our_request(Responses(), input="a", text=plain).response_format is None
 
@@ -72,6 +71,8 @@ def test_grammars_arrive_under_our_names() -> None:
     for kind, name in {"json": "guided_json", "regex": "guided_regex"}.items():
         parameters = {"grammar": {"type": kind, "value": "v"}}
         assert getattr(our_request(generate, inputs="a", parameters=parameters), name) == "v"
+    named = {"grammar": {"type": "json_schema", "value": {"name": "n", "schema": SCHEMA}}}
+    assert our_request(generate, inputs="a", parameters=named).guided_json == SCHEMA
     asked = our_request(LlamaCppCompletions(), prompt="a", json_schema=SCHEMA, grammar="g")
     assert (asked.guided_json, asked.guided_grammar) == (SCHEMA, "g")
 

@@ -46,7 +46,7 @@ class LlamaCppCompletions:
             ignore_eos=body.ignore_eos,
             logit_bias=_bias(body),
             logprobs=body.n_probs or (0 if body.return_tokens else None),
-            guided_json=body.json_schema or None,
+            guided_json=body.json_schema,
             guided_grammar=body.grammar or None,
         )
         length = body.n_predict

@@ -83,4 +83,10 @@ def _temperature(asked: Parameters) -> float | None:
 def _constraint(grammar: Grammar | None) -> dict[str, Any]:
     if grammar is None:
         return {}
-    return {"guided_regex" if grammar.type == "regex" else "guided_json": grammar.value}
+    value = grammar.value
+    if grammar.type == "json_schema" and isinstance(value, dict) and "schema" in value:
+        value = value["schema"]  # beside its name
+    if value is None:
+        place = "parameters.grammar.value"
+        raise InvalidRequest(f"'{place}' must not be null", param=place)
+    return {"guided_regex" if grammar.type == "regex" else "guided_json": value}
