@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench-gateway-setup bench-gateway soak-gateway peers-test fidelity fidelity-setup golden golden-write models-page help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: bench-gateway-setup bench-gateway bench-direct soak-gateway peers-test fidelity fidelity-setup golden golden-write models-page help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ bench-gateway-setup: install .venv-litellm/.installed  ## litellm in an environm
 bench-gateway: install  ## what the gateway adds, beside nginx and litellm, into docs/performance.md
 	$(BIN)/stoker bench gateway --peer nginx --peer litellm --streams 9800 --soak 60 \
 	  --json benchmarks/results/gateway.json
+	$(BIN)/python benchmarks/tables.py
+
+bench-direct: install  ## direct mode beside nginx alone, into docs/performance.md
+	$(BIN)/stoker bench gateway --direct smollm2:135m --json benchmarks/results/gateway_direct.json
 	$(BIN)/python benchmarks/tables.py
 
 soak-gateway: install  ## half an hour of load on the gateway while its memory is watched

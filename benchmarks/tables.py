@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from peers.table import comparison, headline_rows
 
@@ -126,6 +127,30 @@ def gateway() -> str:
     return table(heads, rows) + notes
 
 
+def gateway_direct() -> str:
+    """What tokens cost nginx in direct mode, beside what they cost it alone."""
+    report = json.loads((RESULTS / "gateway_direct.json").read_text())
+    heads = [
+        "tokens of an answer", "nginx alone", "nginx in direct mode", "difference",
+        "nginx and the front together",
+    ]  # fmt: skip
+    rows = []
+    for one in report["direct"]:
+        alone, direct, decided = (median(one[kind]) for kind in ("alone", "direct", "decided"))
+        rows.append([str(one["tokens"]), f"{alone:,.0f}", f"{direct:,.0f}",
+                     f"{100 * (direct / alone - 1):+.1f} %", f"{decided:,.0f}"])  # fmt: skip
+    nothing, *_, ours = report["subjects"]
+    prompt = ours["long_prompt"]["p50"] - nothing["long_prompt"]["p50"]
+    rounds, rate = len(one["alone"]), ours["requests_per_core"]
+    notes = (
+        f"\nToken events a second and core, medians of {rounds} rounds in turn. The front and "
+        f"nginx together take {rate:,.0f} requests a second and core, and {prompt:.0f} ms for a "
+        f"prompt of 220 KB, which is made tokens to count them. {machine(report)}, shared with replica and "
+        "load generator.\n"
+    )
+    return table(heads, rows) + notes
+
+
 def balance() -> str:
     report = json.loads((RESULTS / "balance.json").read_text())
     heads = ["policy", "prompt blocks found cached", "most work / mean", "first token, mean", "p99"]
@@ -208,6 +233,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "fidelity": fidelity,
     "perplexity": perplexity,
     "gateway": gateway,
+    "gateway-direct": gateway_direct,
     "balance": balance,
     "balance-by-rate": balance_by_rate,
     "balance-live": balance_live,

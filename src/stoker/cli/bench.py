@@ -137,13 +137,20 @@ def serve(target: str | None, **options: object) -> int:
               help="Of each phase.")  # fmt: skip
 @click.option("--peer", "peers", multiple=True, type=click.Choice(["nginx", "litellm"]),
               help="Measured in the same run; repeat for both.")  # fmt: skip
+@click.option("--direct", default="", metavar="MODEL",
+              help="Also direct mode behind nginx, with this model's tokenizer.")  # fmt: skip
 @click.option("--streams", default=0, type=click.IntRange(0, 20000),
               help="To hold open at once; 0: none.")  # fmt: skip
 @click.option("--soak", default=0.0, type=click.FloatRange(0, 86400),
               help="Seconds of load while memory is watched.")  # fmt: skip
 @TO_JSON
 def gateway(
-    seconds: float, peers: tuple[str, ...], streams: int, soak: float, target: str | None
+    seconds: float,
+    peers: tuple[str, ...],
+    direct: str,
+    streams: int,
+    soak: float,
+    target: str | None,
 ) -> int:
     """What the gateway adds before an instant backend, with keys, limits and usage on. Exits 1 if a
     request of ours failed."""
@@ -151,7 +158,9 @@ def gateway(
     from stoker.bench.gateway.report import extra_lines, gateway_table
     from stoker.bench.report import aligned, write_json
 
-    options = GatewayOptions(seconds=seconds, peers=peers, streams=streams, soak=soak)
+    options = GatewayOptions(
+        seconds=seconds, peers=peers, direct=direct, streams=streams, soak=soak
+    )
     report = asyncio.run(measure_gateway(options))
     if target != "-":
         click.echo("\n".join([*aligned(gateway_table(report)), *extra_lines(report)]))

@@ -80,7 +80,7 @@ def replica_lines(direct: DirectEdge) -> list[str]:
     known = []
     for number, address in enumerate(direct.replicas):
         upstreams += ["", f"upstream replica_{number} {{", f"    server {address};",
-                      "    keepalive 64;", "}"]  # fmt: skip
+                      "    keepalive 256;", "}"]  # fmt: skip
         known.append(f'    "{address}" replica_{number};')
     known += [
         rf'    "~^([0-9.]+|\[[0-9a-f:.]+\]):{port}$" $named_replica;' for port in direct.ports

@@ -128,7 +128,7 @@ def _http(edge: Edge, limits: LimitsSection) -> list[str]:
         "# No prompts and no keys: neither bodies nor headers are logged.",
         'log_format short \'$remote_addr "$request_method $uri" $status $bytes_sent '
         "$request_time $request_id';",
-        "access_log /dev/stdout short;",
+        "access_log /dev/stdout short buffer=64k flush=1s;",
         f"client_max_body_size {limits.body_bytes};",
         f"client_body_buffer_size {min(limits.body_bytes, 1 << 20)};",
         f"client_header_timeout {limits.header_seconds:g}s;",
@@ -148,7 +148,7 @@ def _upstream(upstreams: Sequence[str]) -> list[str]:
         "upstream stoker {",
         *(f"    server {one} max_fails=2 fail_timeout=5s;" for one in upstreams),
         "    least_conn;" if len(upstreams) > 1 else "",
-        "    keepalive 64;",
+        "    keepalive 256;",
         "}",
     ]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -92,24 +93,34 @@ class FakeBackend(asyncio.Protocol):
     def on_message_complete(self) -> None:
         body = b"".join(self._body)
         self._body.clear()
+        self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
         tokens = _number(_TOKENS, body, 16)
         if _STREAM.search(body) is None:
-            self._transport.write(whole_answer(tokens))
+            self._end(b"", whole_answer(tokens), tokens)
             return
         rate = _number(_RATE, body, 0)
         if rate == 0:
-            self._transport.write(_STREAM_HEAD + token_chunks(tokens) + last_events(tokens))
+            self._end(_STREAM_HEAD + token_chunks(tokens), last_events(tokens), tokens)
             return
         self._transport.write(_STREAM_HEAD + _TOKEN_CHUNKS[0])
-        self._stream = _Stream(self._transport, tokens)
+        self._stream = _Stream(self._transport, tokens, self._end)
         self._tickers.add(self._stream.tick, rate)
+
+    def _end(self, before: bytes, last: bytes, tokens: int) -> None:
+        """The end of an answer: `last`, and what comes just before it."""
+        self._transport.write(before + last)
 
 
 class _Stream:
-    def __init__(self, transport: asyncio.Transport, tokens: int) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, tokens: int, end: Callable[[bytes, bytes, int], None]
+    ) -> None:
         self.left = tokens - 1
         self._tokens = tokens
         self._transport = transport
+        self._end = end
 
     def tick(self) -> bool:
         """Writes the next token. False: that was the end."""
@@ -119,7 +130,7 @@ class _Stream:
         if self.left:
             self._transport.write(_TOKEN_CHUNKS[self.left % 2])
             return True
-        self._transport.write(_TOKEN_CHUNKS[0] + last_events(self._tokens))
+        self._end(_TOKEN_CHUNKS[0], last_events(self._tokens), self._tokens)
         return False
 
 
@@ -128,11 +139,12 @@ def _number(pattern: re.Pattern[bytes], body: bytes, default: int) -> int:
     return int(found[1]) if found else default
 
 
-async def serve() -> None:
+async def serve(connection: Callable[[Tickers], asyncio.Protocol]) -> None:
+    """Prints the port, and serves until the standard input is closed."""
     loop = asyncio.get_running_loop()
     tickers = Tickers(loop)
     server = await loop.create_server(
-        lambda: FakeBackend(tickers), "127.0.0.1", 0, backlog=CONNECTIONS
+        lambda: connection(tickers), "127.0.0.1", 0, backlog=CONNECTIONS
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
@@ -140,4 +152,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    uvloop.run(serve(FakeBackend))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 import msgspec
 
@@ -29,6 +30,24 @@ class SubjectFigures(msgspec.Struct, frozen=True, kw_only=True):
     failures: dict[str, int]
 
 
+class DirectFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Token events a second and core behind nginx alone and in direct mode, measured in turns."""
+
+    tokens: int
+    """Of an answer."""
+    alone: list[float]
+    direct: list[float]
+    """Of nginx, which tokens pass through, too."""
+    decided: list[float]
+    """Of nginx and the front that decides together."""
+    failed: int
+
+    @property
+    def share(self) -> float:
+        """What nginx manages in direct mode, of what it manages alone; medians."""
+        return median(self.direct) / median(self.alone)
+
+
 class HeldFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Streams that are all open at the same time."""
 
@@ -53,6 +72,7 @@ class GatewayReport(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """Of each phase."""
     subjects: list[SubjectFigures]
+    direct: list[DirectFigures] = []
     held: HeldFigures | None = None
     soak: SoakFigures | None = None
 
@@ -73,20 +93,29 @@ def _row(one: SubjectFigures, alone: SubjectFigures) -> tuple[str, ...]:
     return (
         one.name,
         f"{one.requests_per_second:,.0f}",
-        f"{one.requests_per_core:,.0f}" if one.requests_per_core else "",
+        _count(one.requests_per_core),
         f"{one.half_load.p50:.2f} ms",
         f"{one.half_load.p99:.2f} ms",
         added(one.half_load.p50, alone.half_load.p50),
         added(one.half_load.p99, alone.half_load.p99),
         added(one.long_prompt.p50, alone.long_prompt.p50),
-        f"{one.events_per_core:,.0f}" if one.events_per_core else "",
-        f"{one.burst_events_per_core:,.0f}" if one.burst_events_per_core else "",
+        _count(one.events_per_core),
+        _count(one.burst_events_per_core),
         str(one.failed),
     )
 
 
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value else ""
+
+
 def extra_lines(report: GatewayReport) -> Sequence[str]:
-    lines = []
+    lines = [
+        f"answers of {one.tokens} tokens, events/s a core: nginx alone {median(one.alone):,.0f}, "
+        f"in direct mode {median(one.direct):,.0f} ({100 * (one.share - 1):+.1f} %), "
+        f"with the front {median(one.decided):,.0f}, {one.failed} failed"
+        for one in report.direct
+    ]
     if (held := report.held) is not None:
         lines.append(
             f"{held.streams:,} open streams: {held.failed} failed, "

@@ -25,8 +25,8 @@ LITELLM = Path(".venv-litellm/bin/litellm").absolute()
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     port: int
-    pid: int | None
-    """None: nothing stands between."""
+    pids: tuple[int, ...]
+    """What stands between, first the process that tokens pass through."""
     share: float = 1.0
     """Of the load the others get: what would drown it measures nothing."""
 
@@ -37,7 +37,7 @@ Start = Callable[[int, Path], AbstractAsyncContextManager[Subject]]
 
 @contextlib.asynccontextmanager
 async def nothing(backend: int, folder: Path) -> AsyncIterator[Subject]:
-    yield Subject(name="backend alone", port=backend, pid=None)
+    yield Subject(name="backend alone", port=backend, pids=())
 
 
 @contextlib.asynccontextmanager
@@ -48,21 +48,26 @@ async def stoker(backend: int, folder: Path) -> AsyncIterator[Subject]:
     path.write_text(_front(backend, folder, port))
     command = [sys.executable, "-m", "stoker", "serve", "--config", str(path)]
     async with running(command, f"http://127.0.0.1:{port}/health/ready") as pid:
-        yield Subject(name="stoker", port=port, pid=pid)
+        yield Subject(name="stoker", port=port, pids=(pid,))
 
 
 @contextlib.asynccontextmanager
 async def nginx(backend: int, folder: Path) -> AsyncIterator[Subject]:
     """One worker, as a plain reverse proxy: no keys, no limits, no usage."""
-    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-    if program is None:
-        raise SetupError("nginx is not installed", hint="apt-get install nginx-light")
     port = free_port()
     path = folder / "nginx.conf"
     path.write_text(_NGINX.format(backend=backend, folder=folder, port=port))
-    command = [program, "-c", str(path), "-e", "stderr"]
+    command = [nginx_program(), "-c", str(path), "-e", "stderr"]
     async with running(command, f"http://127.0.0.1:{port}/up") as pid:
-        yield Subject(name="nginx", port=port, pid=pid)
+        yield Subject(name="nginx", port=port, pids=(pid,))
+
+
+def nginx_program() -> str:
+    """Raises SetupError when there is none."""
+    program = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
+    if program is None:
+        raise SetupError("nginx is not installed", hint="apt-get install nginx-light")
+    return program
 
 
 @contextlib.asynccontextmanager
@@ -77,7 +82,7 @@ async def litellm(backend: int, folder: Path) -> AsyncIterator[Subject]:
                "--port", str(port), "--num_workers", "1"]  # fmt: skip
     ready = f"http://127.0.0.1:{port}/health/liveliness"
     async with running(command, ready, _LOOPBACK_ONLY) as pid:
-        yield Subject(name="litellm", port=port, pid=pid, share=0.05)
+        yield Subject(name="litellm", port=port, pids=(pid,), share=0.05)
 
 
 PEERS: Mapping[str, Start] = {"nginx": nginx, "litellm": litellm}
@@ -86,6 +91,21 @@ _LOOPBACK_ONLY = {
     "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1", "LITELLM_LOG": "ERROR",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent",
 }  # fmt: skip
+
+
+TENANT = f"""\
+[[tenants]]
+name = "bench"
+requests_per_minute = 1000000000
+tokens_per_minute = 1000000000000
+concurrency = 16000
+budget = 1000000000.0
+[[keys]]
+id = "bench"
+tenant = "bench"
+digest = "sha256:{digest_of(KEY.encode()).hex()}"
+"""
+"""With limits that are counted and never met, and its key."""
 
 
 def _front(backend: int, folder: Path, port: int) -> str:
@@ -106,17 +126,7 @@ prices = {{ m = {{ input = 1.0, output = 2.0 }} }}
 [[routes]]
 name = "{MODEL}"
 targets = [{{ backend = "instant", model = "m" }}]
-[[tenants]]
-name = "bench"
-requests_per_minute = 1000000000
-tokens_per_minute = 1000000000000
-concurrency = 16000
-budget = 1000000000.0
-[[keys]]
-id = "bench"
-tenant = "bench"
-digest = "sha256:{digest_of(KEY.encode()).hex()}"
-"""
+{TENANT}"""
 
 
 _NGINX = """\

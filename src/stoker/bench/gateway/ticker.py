@@ -16,7 +16,7 @@ class Tickers:
         self._wheels: dict[int, Wheel] = {}
 
     def add(self, tick: Tick, rate: int) -> None:
-        """`rate` calls a second, the first after one interval."""
+        """`rate` calls a second, the first within one interval."""
         wheel = self._wheels.get(rate)
         if wheel is None:
             wheel = self._wheels[rate] = Wheel(self._loop, rate)
@@ -32,11 +32,14 @@ class Wheel:
         self._step = 1 / (rate * size)
         self._slots: list[list[Tick]] = [[] for _ in range(size)]
         self._next = 0
+        self._newest = 0
+        """Slots are filled in turn: what begins at the same moment does not stay in step."""
         self._due = loop.time() + self._step
         loop.call_at(self._due, self._turn)
 
     def add(self, tick: Tick) -> None:
-        self._slots[self._next - 1].append(tick)
+        self._slots[self._newest].append(tick)
+        self._newest = (self._newest + 1) % len(self._slots)
 
     def _turn(self) -> None:
         now = self._loop.time()
