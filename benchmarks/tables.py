@@ -145,8 +145,8 @@ def gateway_direct() -> str:
     notes = (
         f"\nToken events a second and core, medians of {rounds} rounds in turn. The front and "
         f"nginx together take {rate:,.0f} requests a second and core, and {prompt:.0f} ms for a "
-        f"prompt of 220 KB, which is made tokens to count them. {machine(report)}, shared with replica and "
-        "load generator.\n"
+        f"prompt of 220 KB, which is made tokens to count them. {machine(report)}, shared "
+        "with replica and load generator.\n"
     )
     return table(heads, rows) + notes
 
