@@ -139,6 +139,10 @@ def _messages() -> Iterator[BadRequest]:
                messages=said([{**call, "function": {"name": "f"}}]))  # fmt: skip
     yield chat("function_call", "messages[0].function_call", UNSUPPORTED,
                messages=said(None, content="x", function_call={"name": "f"}))  # fmt: skip
-    yield chat("forced", "tool_choice", UNSUPPORTED, tools=[tool()], tool_choice="required")
+    yield chat("forced, and a format", "tool_choice", tools=[tool()], tool_choice="required",
+               response_format={"type": "json_object"})  # fmt: skip
+    odd = {"type": "object", "properties": {"a": {"type": "array", "uniqueItems": True}}}
+    yield chat("forced and strict beyond what can be enforced", "tools", UNSUPPORTED,
+               tools=[tool(strict=True, parameters=odd)], tool_choice="required")  # fmt: skip
     strict = [tool(strict=True)]
     yield chat("a strict tool", "tools[0].function.strict", UNSUPPORTED, tools=strict)

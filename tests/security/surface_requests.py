@@ -23,8 +23,9 @@ def _messages() -> Iterator[SurfaceRequest]:
     yield row(s, "top_p is 0", top_p=0)
     tool = {"name": "f", "input_schema": {}}
     yield row(s, "a strict tool", "'tools[0].strict'", tools=[{**tool, "strict": True}])
-    for kind, choice in {"any": {"type": "any"}, "one": {"type": "tool", "name": "f"}}.items():
-        yield row(s, f"a call of {kind}", "'tool_choice'", tools=[tool], tool_choice=choice)
+    odd = {**tool, "input_schema": {"properties": {"a": {"uniqueItems": True}}}, "strict": True}
+    forced = {"tools": [odd], "tool_choice": {"type": "any"}}
+    yield row(s, "a call that cannot be enforced", "'tools'", **forced)
     yield row(s, "a call of no tool", "'tool_choice'", tool_choice={"type": "any"})
     yield row(s, "thinking by a model that does not", thinking={"type": "enabled"})
     for place, value in {
@@ -79,9 +80,9 @@ def _responses() -> Iterator[SurfaceRequest]:
     yield row(s, "work in the background", background=True)
     tool = {"type": "function", "name": "f", "parameters": {}}
     yield row(s, "a strict tool", "'tools[0].strict'", tools=[{**tool, "strict": True}])
-    named = {"type": "function", "name": "f"}
-    for kind, choice in {"any": "required", "one": named}.items():
-        yield row(s, f"a call of {kind}", "'tool_choice'", tools=[tool], tool_choice=choice)
+    odd = {**tool, "parameters": {"properties": {"a": {"uniqueItems": True}}}, "strict": True}
+    forced = {"tools": [odd], "tool_choice": "required"}
+    yield row(s, "a call that cannot be enforced", "'tools'", **forced)
     yield row(s, "a call of no tool", "'tool_choice'", tool_choice="required")
     yield row(s, "an unknown format", "'text.format.type'", text={"format": {"type": "xml"}})
     yield row(s, "few words", "'text.verbosity'", text={"verbosity": "low"})

@@ -131,16 +131,19 @@ class RunningServer:
 
 @contextmanager
 def local_server(
-    server: ServerSection = LOCAL, eos: tuple[int, ...] = (), **limits: Any
+    server: ServerSection = LOCAL,
+    eos: tuple[int, ...] = (),
+    text: TextModel | None = None,
+    **limits: Any,
 ) -> Iterator[RunningServer]:
     """Over the fake executor, with a byte-level tokenizer. `limits` override the defaults."""
+    shown = text or tiny_text()
 
     async def backend() -> Backend:
-        table = tiny_text().tokenizer.vocabulary.table
-        return LocalBackend(vocab_size(), eos, table=table)
+        return LocalBackend(vocab_size(), eos, table=shown.tokenizer.vocabulary.table)
 
     chosen = msgspec.structs.replace(LimitsSection(), **limits)
-    running = RunningServer(backend, tiny_text(), server=server, limits=chosen)
+    running = RunningServer(backend, shown, server=server, limits=chosen)
     running.start()
     try:
         yield running

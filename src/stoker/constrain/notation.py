@@ -16,7 +16,7 @@ from stoker.errors import UnsupportedConstraint
 MAX_BYTES = 128 * 1024
 """Of a constraint's text."""
 MAX_CHOICES = 4096
-_JSON_OPTIONS: Any = {
+JSON_OPTIONS: Any = {
     "whitespace_flexible": True,
     # Enough to indent with; with more, an unlucky draw would never come to an end.
     "whitespace_pattern": r"( |\n[ \t]{0,20})",
@@ -25,7 +25,7 @@ _JSON_OPTIONS: Any = {
     "item_separator": ",",
     "key_separator": ":",
 }
-_OPTIONS_KEY = "x-guidance"
+OPTIONS_KEY = "x-guidance"
 """Where llguidance looks for options in a schema: some would make it print something else."""
 
 
@@ -45,9 +45,9 @@ def _json_schema(text: str) -> str:
         text, schema = "{}", {}
     if not isinstance(schema, dict):
         raise ValueError("the schema is not an object")
-    if _OPTIONS_KEY in schema:
-        raise ValueError(f"the keyword '{_OPTIONS_KEY}' is not supported")
-    return LLMatcher.grammar_from_json_schema(text, overrides=_JSON_OPTIONS)
+    if OPTIONS_KEY in schema:
+        raise ValueError(f"the keyword '{OPTIONS_KEY}' is not supported")
+    return LLMatcher.grammar_from_json_schema(text, overrides=JSON_OPTIONS)
 
 
 def _regex(text: str) -> str:

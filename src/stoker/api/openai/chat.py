@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from stoker.api.exchange import Exchange
@@ -28,6 +29,7 @@ from stoker.api.plan import Plan
 from stoker.api.service import Service
 from stoker.api.surface import Asked
 from stoker.config.schema import LimitsSection
+from stoker.core.constraint import Constraint
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest, UnsupportedConstraint
 from stoker.text.calls.protocol import Reading
@@ -47,10 +49,13 @@ async def plan_chat(
     most = _max_tokens(request)
     use = tool_use(request, limits)
     _check_thinking(service, asked)
-    constraint = await checked_constraint(exchange, request, service)
+    formed = await checked_constraint(exchange, request, service)
     ids = await service.off_loop.run(
         exchange.body_size, lambda: encode_messages(service, request, use)
     )
+    # What a format shapes is the whole answer: there is no thinking to be told from it.
+    reading = _reading(service, ids, use) if asked.in_parts and formed is None else None
+    calls = await _forced_calls(exchange, service, reading, use)
     length = checked_length(len(ids), most, asked.default_tokens, vocabulary, "messages")
     sampling = sampling_params(
         request,
@@ -67,11 +72,27 @@ async def plan_chat(
         stops=stops,
         seconds=seconds_left(exchange, service),
         seeded=request.seed is not None,
-        constraint=constraint,
-        # What a constraint shapes is the answer itself: there is no thinking to be told from it.
-        reading=_reading(service, ids, use) if asked.in_parts and constraint is None else None,
+        constraint=formed or calls,
+        reading=reading,
     )
     return Plan(exchange, service, job)
+
+
+async def _forced_calls(
+    exchange: Exchange, service: Service, reading: Reading | None, use: ToolUse | None
+) -> Constraint | None:
+    """Raises InvalidRequest, and UnsupportedConstraint for schemas that cannot be enforced."""
+    if use is None or not use.forced:
+        return None
+    if reading is None:
+        raise InvalidRequest(
+            "'tool_choice' forces a call, and another field says what the answer looks like",
+            param="tool_choice",
+        )
+    forced = functools.partial(reading.forced, use.forced)
+    constraint = await service.off_loop.run(exchange.body_size, forced)
+    await service.trial.check(constraint, "tools")
+    return constraint
 
 
 def _check_thinking(service: Service, asked: Asked) -> None:

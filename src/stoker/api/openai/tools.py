@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,8 @@ class ToolUse(msgspec.Struct, frozen=True):
     """As templates take them."""
     most_calls: int
     """In one answer."""
+    forced: tuple[dict[str, Any], ...] = ()
+    """Those of which at least one has to be called, with what is `strict`."""
 
 
 def tool_use(request: ChatRequest, limits: LimitsSection) -> ToolUse | None:
@@ -33,17 +35,41 @@ def tool_use(request: ChatRequest, limits: LimitsSection) -> ToolUse | None:
     _check_choice(request, tools)
     if not tools or request.tool_choice == "none":
         return None
-    return ToolUse(told, 1 if request.parallel_tool_calls is False else sys.maxsize)
+    forced = tuple(_forced(request, tools, told))
+    if not forced:
+        _refuse_strict(tools)
+    single = request.parallel_tool_calls is False or isinstance(
+        request.tool_choice, NamedToolChoice
+    )
+    return ToolUse(told, 1 if single else sys.maxsize, forced)
+
+
+def _forced(
+    request: ChatRequest, tools: Sequence[Tool], told: Sequence[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    choice = request.tool_choice
+    name = choice.function.name if isinstance(choice, NamedToolChoice) else None
+    if name is None and choice != "required":
+        return
+    for tool, shown in zip(tools, told, strict=True):
+        if name in (None, tool.function.name):
+            strict = bool(tool.function.strict)
+            yield {**shown, "function": {**shown["function"], "strict": strict}}
+
+
+def _refuse_strict(tools: Sequence[Tool]) -> None:
+    for number, tool in enumerate(tools):
+        if tool.function.strict:
+            place = f"tools[{number}].function.strict"
+            raise UnsupportedConstraint(
+                f"'{place}' is not supported where the model may answer in words",
+                param=place,
+                hint="Leave it out, or force a call with 'tool_choice'.",
+            )
 
 
 def _told(tool: Tool, place: str) -> dict[str, Any]:
     function = tool.function
-    if function.strict:
-        raise UnsupportedConstraint(
-            f"'{place}.function.strict' is not supported",
-            param=f"{place}.function.strict",
-            hint="Leave it out: arguments then follow the schema as well as the model can.",
-        )
     told: dict[str, Any] = {"name": function.name}
     if function.description is not None:
         told["description"] = function.description
@@ -99,8 +125,3 @@ def _check_choice(request: ChatRequest, tools: Sequence[Tool]) -> None:
                 f"'tool_choice' names '{name}', which is not among the tools",
                 param="tool_choice.function.name",
             )
-    raise UnsupportedConstraint(
-        "'tool_choice' cannot force a call",
-        param="tool_choice",
-        hint="Use 'auto', and tell the model in a message to call the tool.",
-    )

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stoker.core.constraint import Constraint, ConstraintKind
 from stoker.core.ids import TokenId
 from stoker.errors import InvalidRequest
+from stoker.text.calls.call_grammar import CallGrammar
 from stoker.text.calls.derive import derive
 from stoker.text.calls.format import AnswerFormat
 from stoker.text.calls.generic import GENERIC_CALLS, as_text
@@ -95,6 +97,14 @@ class Reading:
     shown: Mapping[TokenId, str]
     most_calls: int
     """Nothing is told after so many."""
+
+    def forced(self, tools: Sequence[Tool]) -> Constraint:
+        """What makes the answer call some of the tools, and nothing else. Raises
+        UnsupportedConstraint for a strict tool that this model's form of calls cannot keep to."""
+        tokens = {mark: token for token, mark in self.shown.items()}
+        grammar = CallGrammar(self.form, self.form.calls or GENERIC_CALLS, tokens)
+        text = grammar.forced(tools, self.prompt_end.rstrip(), self.most_calls)
+        return Constraint(ConstraintKind.LARK, text)
 
     def reader(self) -> AnswerReader:
         return AnswerReader(self.form, self.tools, self.prompt_end)

@@ -27,7 +27,7 @@ class OfferedTools:
 
         def types(key: str) -> frozenset[str]:
             schema = parameters.get(key)
-            return _types(schema) if isinstance(schema, Mapping) else frozenset()
+            return types_of(schema) if isinstance(schema, Mapping) else frozenset()
 
         return types
 
@@ -35,7 +35,7 @@ class OfferedTools:
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 
 
-def _types(schema: Mapping[str, Any]) -> frozenset[str]:
+def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
     declared = schema.get("type")
     if isinstance(declared, str):
         return frozenset([declared])

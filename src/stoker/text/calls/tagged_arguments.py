@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from stoker.text.calls.format import TaggedArguments
 from stoker.text.calls.incoming import Incoming, Markers, Reading, Sink
+from stoker.text.calls.json_text import read_value
 from stoker.text.calls.literal import Literal
 from stoker.text.calls.values import as_json
 
@@ -86,12 +87,32 @@ class TaggedReading:
         return closed
 
     def _other(self, types: frozenset[str]) -> Reading[bool]:
+        if (yield from self._nested()):
+            return True
         read: list[str] = []
         closed = yield from self._until_close(read.append)
         text = "".join(read)
         text = text.removesuffix(self._form.padding[1])
         self._sink(as_json(text, types) if closed else text)
         return closed
+
+    def _nested(self) -> Reading[bool]:
+        """Reads a value that is JSON with brackets, and what closes it, which may stand in the
+        value's strings as well; or nothing."""
+        place = self._incoming.hold()
+        text: str | None = None
+        if (yield from self._incoming.skip_space()) in ("{", "["):
+            text = yield from read_value(self._incoming)
+        read = text is not None and _is_json(text)
+        read = (
+            read and (yield from self._incoming.accept_literal(self._form.value_close)) is not None
+        )
+        if not read:
+            self._incoming.return_to(place)
+        self._incoming.release()
+        if read:
+            self._sink(text or "")
+        return read
 
     def _until_close(self, sink: Sink, before: str = "") -> Reading[bool]:
         """Up to what closes a value, and `before` it; both are read."""
@@ -104,3 +125,11 @@ class TaggedReading:
                 return True
             sink(self._incoming.take(1))
         return False
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
