@@ -44,6 +44,9 @@ LENGTH = 256
 SPREAD = 3.0
 """Of the random logits; with the closing of things a little likelier, half of the answers end."""
 CLOSING = 8.0
+NOISE = 64
+"""Rows of random logits; each token of an answer takes one of them."""
+DRAFTS = {"draft4": "http://json-schema.org/draft-04/schema#"}
 TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": None, "int": "integer"}
 """BFCL's names of types, as JSON Schema has them."""
 
@@ -58,7 +61,9 @@ class Machine:
         self.microseconds: list[float] = []
         ends = [token in vocabulary.eos_token_ids for token in range(len(vocabulary.tokens))]
         closes = [bytes_.endswith((b'"', b"}", b"]")) for bytes_ in vocabulary.token_bytes]
-        self._closing = CLOSING * (np.array(ends) | np.array(closes)).astype(np.float32)
+        closing = CLOSING * (np.array(ends) | np.array(closes)).astype(np.float32)
+        noise = np.random.default_rng(0).standard_normal((NOISE, len(ends)), dtype=np.float32)
+        self._logits = noise * np.float32(SPREAD) + closing
 
     def mask(self, matcher: Matcher) -> bytes:
         started = time.perf_counter()
@@ -73,8 +78,7 @@ class Machine:
         sampling, text = SamplingParams(temperature=2.0, seed=seed), b""
         for position in range(LENGTH):
             words = np.frombuffer(self.mask(matcher), np.uint32)
-            noise = random.standard_normal(self._closing.size, dtype=np.float32)
-            logits = noise * np.float32(SPREAD) + self._closing
+            logits = self._logits[random.integers(NOISE)]
             token = sample_row(logits, sampling, position=position, allowed=words).token
             if token is None or matcher.failed:
                 return "failed", text
@@ -153,7 +157,8 @@ def official(folder: Path) -> Iterator[tuple[str, Any, list[Any]]]:
     for path in sorted(folder.glob("*.json")):
         for group in json.loads(path.read_text()):
             verdicts = [(test["data"], test["valid"]) for test in group["tests"]]
-            yield f"{path.stem}: {group['description']}", group["schema"], verdicts
+            schema = {"$schema": DRAFTS[folder.name], **group["schema"]}
+            yield f"{path.stem}: {group['description']}", schema, verdicts
 
 
 def functions(folder: Path) -> Iterator[tuple[str, Any, list[Any]]]:
@@ -182,8 +187,8 @@ def _renamed(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     renamed = {key: _renamed(value) for key, value in schema.items()}
-    if isinstance(kind := renamed.get("type"), str) and kind.lower() in TYPES:
-        renamed["type"] = TYPES[kind.lower()]
+    if isinstance(kind := renamed.get("type"), str):
+        renamed["type"] = TYPES.get(kind.lower(), kind.lower())
         if renamed["type"] is None:
             del renamed["type"]
     return renamed
