@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -136,3 +137,14 @@ async def test_half_a_character_is_refused(trial: Trial, case: Case) -> None:
     odd = Constraint(case.constraint.kind, case.constraint.text + "\ud800")
     with pytest.raises(UnsupportedConstraint):
         await trial.check(odd, "field")
+
+
+async def test_its_process_has_limits_of_memory_and_time_and_a_low_priority(
+    trial: Trial,
+) -> None:
+    await trial.check(GOOD, "field")
+    limits = Path(f"/proc/{trial.process_id}/limits").read_text().splitlines()
+    soft = {line[:26].strip(): line[26:].split()[0] for line in limits}
+    assert 0 < int(soft["Max cpu time"]) < 60
+    assert 0 < int(soft["Max address space"]) < 4 << 30
+    assert os.getpriority(os.PRIO_PROCESS, trial.process_id or 0) == min(19, os.nice(0) + 10)

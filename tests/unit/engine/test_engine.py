@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from stoker.core.clock import ManualClock
+from stoker.core.constraint import Constraint, ConstraintKind
 from stoker.core.ids import RequestId
 from stoker.core.output import FinishReason
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
 from stoker.engine.engine import MAX_FAILED_STEPS, Engine
-from stoker.errors import InternalError, InvalidRequest, Overloaded
+from stoker.errors import InternalError, InvalidRequest, Overloaded, UnsupportedConstraint
 from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
 from stoker.executor.interface import SliceResult, StepHandle, StepResult
 from stoker.scheduler.plan import StepPlan
@@ -258,3 +259,12 @@ def test_a_step_while_asleep_is_a_defect_that_shows() -> None:
     engine.sleep()
     engine.submit(request("early"))
     assert finish(engine)["early"][1] is FinishReason.ERROR
+
+
+def test_a_constraint_that_nothing_enforces_is_refused() -> None:
+    engine = build(Failing())
+    asked = msgspec.structs.replace(request("a"), constraint=Constraint(ConstraintKind.REGEX, "a+"))
+    for take in (engine.submit, engine.resume):
+        with pytest.raises(UnsupportedConstraint):
+            take(asked)
+    assert engine.idle
