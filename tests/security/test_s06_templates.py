@@ -23,7 +23,7 @@ MAX_GROWTH_MIB = 400
 
 
 def render(source: str) -> str:
-    return ChatTemplate(source, tiny_text().tokenizer).render(CHAT)
+    return ChatTemplate(source, tiny_text().tokenizer, max_seconds=0.25).render(CHAT)
 
 
 def peak_mib() -> float:
