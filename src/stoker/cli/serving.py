@@ -22,6 +22,7 @@ from stoker.config.reload import Reload
 from stoker.config.schema import Config
 from stoker.config.watch import ConfigWatcher
 from stoker.core.clock import SystemClock
+from stoker.core.lasting import keep_what_was_made
 from stoker.gateway.identity import Keyring
 from stoker.gateway.ledger import Ledger, NoLimits
 from stoker.gateway.stores.choice import open_ledger
@@ -121,6 +122,7 @@ class Serving:
         await ConfigWatcher(self._loaded, self._load_again, apply).run()
 
     def _announce(self, url: str) -> None:
+        keep_what_was_made()
         seconds = time.monotonic() - self._started
         names = ", ".join(model.entry.name for model in self._models) or "nothing of its own"
         verb = "is" if len(self._models) == 1 else "are"

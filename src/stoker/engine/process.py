@@ -20,6 +20,7 @@ import threading
 
 from stoker.constrain.matcher import Matcher
 from stoker.core.ids import RequestId
+from stoker.core.lasting import keep_what_was_made
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.engine import frames
@@ -82,6 +83,7 @@ class EngineProcess:
             return EXIT_LOAD
         self._engine = engine
         engine.announce = lambda request_ids: self._link.send(frames.Computing(request_ids))
+        keep_what_was_made()
         self._link.send(frames.Ready(info))
         return self._serve(engine)
 
