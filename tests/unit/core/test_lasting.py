@@ -1,4 +1,4 @@
-"""A process that has started looks through nothing it made until then, and drops what comes later."""
+"""A process that has started does not look through what it made; what comes later goes as ever."""
 
 from __future__ import annotations
 
