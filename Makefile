@@ -14,7 +14,7 @@ PACKAGE := pyproject.toml $(NATIVE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: bench-gateway-setup bench-gateway bench-direct soak-gateway peers-test fidelity fidelity-setup golden golden-write models-page help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
+.PHONY: compat compat-setup bench-gateway-setup bench-gateway bench-direct soak-gateway peers-test fidelity fidelity-setup golden golden-write models-page help serve install test faults test-all check format reference bench bench-peers-setup bench-peers sanitize fuzz size clean
 
 help:  ## what each target does
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +131,21 @@ golden-write: .venv-fidelity/.installed  ## writes what `make golden` compares w
 	.venv-fidelity/bin/python -m tests.golden.architectures write
 	.venv-fidelity/bin/python -m tests.golden.encoders write
 
+COMPAT := $(basename $(notdir $(wildcard benchmarks/compat/requirements/*.txt)))
+
+.venv-compat-%/.installed: benchmarks/compat/requirements/%.txt
+	$(PYTHON) -m venv .venv-compat-$*
+	.venv-compat-$*/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+compat-setup: install $(COMPAT:%=.venv-compat-%/.installed)  ## clients and suites of others, each in an environment of its own
+
+compat: compat-setup  ## clients and suites of others against our server, into docs/compatibility.md
+	$(BIN)/python -m benchmarks.compat $(ARGS)
+
+compat-%: install .venv-compat-%/.installed  # one of them
+	$(BIN)/python -m benchmarks.compat $*
+
 reference: $(VENV)/.core  ## the page of configuration keys, from the schema
 	$(BIN)/stoker config reference --into docs/how-to/configure.md
 
@@ -152,5 +167,5 @@ size:  ## lines of code by folder
 	done
 
 clean:  ## everything that can be made again, the environment included
-	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .venv-compat-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache src/stoker/kernels/_native*.so

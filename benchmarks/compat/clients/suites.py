@@ -1,0 +1,41 @@
+"""Clients of others, each a script of checks beside this file."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.compat.clients.checks import KEY, TEXT, VECTORS
+from benchmarks.compat.record import Record
+from benchmarks.compat.suite import Suite
+from benchmarks.compat.workplace import Workplace
+
+SECONDS = 300.0
+CONFIG = f"""\
+[server]
+api_key = "{KEY}"
+
+[[models]]
+name = "{TEXT}"
+
+[[models]]
+name = "{VECTORS}"
+"""
+TITLES = {
+    "openai": "openai",
+}
+
+
+def _run(script: str, place: Workplace) -> Record:
+    with place.serving(CONFIG) as url:
+        return place.run(["-m", f"benchmarks.compat.clients.{script}"], SECONDS, STOKER_URL=url)
+
+
+CLIENTS = tuple(
+    Suite(
+        name=name,
+        title=f"Client: {title}",
+        about=f"Checks of ours made with {title}: `benchmarks/compat/clients/{name}.py`.",
+        run=partial(_run, name),
+    )
+    for name, title in TITLES.items()
+)
