@@ -126,10 +126,12 @@ models-page: $(VENV)/.core  ## the page of architectures, from the registry
 golden: .venv-fidelity/.installed  ## small random checkpoints of every architecture against transformers
 	.venv-fidelity/bin/python -m tests.golden.architectures check
 	.venv-fidelity/bin/python -m tests.golden.encoders check
+	.venv-fidelity/bin/python -m tests.golden.adapters check
 
 golden-write: .venv-fidelity/.installed  ## writes what `make golden` compares with
 	.venv-fidelity/bin/python -m tests.golden.architectures write
 	.venv-fidelity/bin/python -m tests.golden.encoders write
+	.venv-fidelity/bin/python -m tests.golden.adapters write
 
 COMPAT := $(basename $(notdir $(wildcard benchmarks/compat/requirements/*.txt)))
 

@@ -229,10 +229,12 @@ nb::tuple step(Decoder& decoder, const Array1<int32_t>& tokens, const Array2<int
                const Array1<int32_t>& history_offsets, const Array1<int32_t>& bias_ids,
                const Array1<float>& bias_values, const Array1<int32_t>& bias_offsets, int width,
                const std::optional<Array1<int32_t>>& mask_rows,
-               const std::optional<Array2<uint32_t>>& masks, const nb::object& before_sampling) {
+               const std::optional<Array2<uint32_t>>& masks, const nb::object& before_sampling,
+               const nb::object& adapters) {
     require(width >= 0 && width <= 1024, "at most 1024 alternatives");
     StepInput input;
     read_runs(decoder, tokens, runs, block_tables, input);
+    read_adapters(decoder, adapters, input);
     const SamplingArrays arrays{rows, parameters, seeds, positions, history,
                                 history_offsets, bias_ids, bias_values, bias_offsets, mask_rows, masks};
     read_logit_rows(arrays, decoder.spec().vocab_size, input);
@@ -252,9 +254,11 @@ nb::tuple step(Decoder& decoder, const Array1<int32_t>& tokens, const Array2<int
 }
 
 NumpyArray<float> forward_logits(Decoder& decoder, const Array1<int32_t>& tokens,
-                                 const Array2<int32_t>& runs, const Array1<int32_t>& block_tables) {
+                                 const Array2<int32_t>& runs, const Array1<int32_t>& block_tables,
+                                 const nb::object& adapters) {
     StepInput input;
     read_runs(decoder, tokens, runs, block_tables, input);
+    read_adapters(decoder, adapters, input);
     const size_t count = input.tokens.size(), vocab = size_t(decoder.spec().vocab_size);
     std::vector<float> logits(count * vocab);
     {
@@ -305,9 +309,10 @@ void bind_decoder(nb::module_& m) {
              nb::arg("history_offsets").noconvert(), nb::arg("bias_ids").noconvert(),
              nb::arg("bias_values").noconvert(), nb::arg("bias_offsets").noconvert(), nb::arg("width"),
              nb::arg("mask_rows").noconvert() = nb::none(), nb::arg("masks").noconvert() = nb::none(),
-             nb::arg("before_sampling") = nb::none())
+             nb::arg("before_sampling") = nb::none(), nb::arg("adapters") = nb::none())
         .def("forward_logits", &forward_logits, nb::arg("tokens").noconvert(),
-             nb::arg("runs").noconvert(), nb::arg("block_tables").noconvert());
+             nb::arg("runs").noconvert(), nb::arg("block_tables").noconvert(),
+             nb::arg("adapters") = nb::none());
     bind_pooling(decoder);
 }
 

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 
 namespace stoker {
+void bind_adapter(nanobind::module_& m);
 void bind_decoder(nanobind::module_& m);
 void bind_kernels(nanobind::module_& m);
 void bind_measure(nanobind::module_& m);
@@ -14,4 +15,5 @@ NB_MODULE(_native, m) {
     stoker::bind_measure(m);
     stoker::bind_sampler(m);
     stoker::bind_decoder(m);
+    stoker::bind_adapter(m);
 }

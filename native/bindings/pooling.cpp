@@ -26,9 +26,10 @@ std::vector<Pooling> read_poolings(const Decoder& decoder, const Array1<int32_t>
 
 NumpyArray<float> pool_step(Decoder& decoder, const Array1<int32_t>& tokens, const Array2<int32_t>& runs,
                             const Array1<int32_t>& block_tables, const Array1<int32_t>& second_parts,
-                            const Array1<int32_t>& poolings) {
+                            const Array1<int32_t>& poolings, const nb::object& adapters) {
     StepInput input;
     read_runs(decoder, tokens, runs, block_tables, input);
+    read_adapters(decoder, adapters, input);
     const std::vector<Pooling> how = read_poolings(decoder, second_parts, poolings, input);
     const size_t count = input.runs.size(), width = size_t(decoder.pooled_width());
     std::vector<float> pooled(count * width, 0.0f);
@@ -44,7 +45,7 @@ NumpyArray<float> pool_step(Decoder& decoder, const Array1<int32_t>& tokens, con
 void bind_pooling(nb::class_<Decoder>& decoder) {
     decoder.def("pool_step", &pool_step, nb::arg("tokens").noconvert(), nb::arg("runs").noconvert(),
                 nb::arg("block_tables").noconvert(), nb::arg("second_parts").noconvert(),
-                nb::arg("poolings").noconvert());
+                nb::arg("poolings").noconvert(), nb::arg("adapters") = nb::none());
 }
 
 }  // namespace stoker

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arrays.h"
+#include "stoker/adapter.h"
 #include "stoker/decoder.h"
 
 namespace stoker {
@@ -33,6 +34,19 @@ inline void read_runs(const Decoder& decoder, const Array1<int32_t>& tokens, con
         row += count;
     }
     require(row == int64_t(tokens.shape(0)) && row > 0, "runs must cover every token");
+}
+
+// One adapter or None for each run; None: no run has one. They must outlive the step.
+inline void read_adapters(const Decoder& decoder, const nb::object& adapters, StepInput& input) {
+    if (adapters.is_none()) return;
+    const auto listed = nb::cast<nb::sequence>(adapters);
+    require(nb::len(listed) == input.runs.size(), "adapters and runs differ in number");
+    for (size_t i = 0; i < input.runs.size(); ++i) {
+        const nb::object adapter = listed[i];
+        if (adapter.is_none()) continue;
+        input.runs[i].adapter = nb::cast<const Adapter*>(adapter);
+        require(input.runs[i].adapter->decoder() == &decoder, "an adapter belongs to another decoder");
+    }
 }
 
 }  // namespace stoker

@@ -5,6 +5,7 @@
 //                       [join + norm] ─▶ gate·up ─▶ down, or a mixture of experts
 //   ─▶ for rows whose logits are wanted: [join + norm] ─▶ head ─▶ sampler
 //
+// Each product is followed by what adapters add to it, where a row has one (low_rank_sums.h).
 // "Join" adds the previous branch to the residual stream, so that norms see the sum.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "attention_plan.h"
 #include "embedder.h"
 #include "feed_forward.h"
+#include "low_rank_sums.h"
 #include "mixture.h"
 #include "products.h"
 #include "stoker/decoder.h"
@@ -34,7 +36,8 @@ public:
     StepRun(Decoder& decoder, const StepInput& input)
         : d_(decoder), spec_(decoder.spec_), k_(decoder.kernels_), w_(*decoder.workspace_),
           input_(input), rows_(int(input.tokens.size())),
-          attention_(spec_, input.runs, decoder.pool_.size()), products_(k_, decoder.pool_) {
+          attention_(spec_, input.runs, decoder.pool_.size()), products_(k_, decoder.pool_),
+          adapters_(k_, decoder.pool_, w_, input.runs) {
         w_.reserve(rows_);
         w_.reserve_partials(attention_.partial_floats());
         for (const SequenceRun& run : input.runs) {
@@ -48,15 +51,16 @@ public:
         for (size_t i = 0; i < spec_.layers.size(); ++i) {
             const LayerWeights& layer = d_.weights_.layers[i];
             join_and_norm(layer.attention_norm);
-            project_qkv(layer);
+            project_qkv(layer, int(i));
             prepare_heads(layer, int(i));
             attend(int(i));
             each_row([&](int row, int) { products_.quantize(w_.attended, row); });
             multiply(w_.attended, {Product{&layer.o, w_.branch, size_t(spec_.hidden_size)}});
+            adapt(int(i), {Target::O}, w_.attended, {w_.branch}, size_t(spec_.hidden_size));
             const Branch attended{w_.branch, layer.o_bias, &layer.attention_post_norm};
             if (!spec_.parallel) pending_ = {attended};
             join_and_norm(layer.feed_forward_norm);
-            const Branch fed = feed_forward(layer, spec_.layers[i].experts);
+            const Branch fed = feed_forward(layer, int(i));
             pending_ = {fed};
             if (spec_.parallel) pending_.push_back(attended);
         }
@@ -185,12 +189,22 @@ private:
         products_.multiply(in, rows_, products);
     }
 
-    void project_qkv(const LayerWeights& layer) {
+    // Adds what adapters make of `in` to the products with the targets.
+    void adapt(int layer, std::initializer_list<Target> targets, const Activations& in,
+               std::initializer_list<float*> products, size_t stride) {
+        adapters_.shrink(layer, targets, in);
+        for (size_t i = 0; i < targets.size(); ++i) {
+            adapters_.add(layer, targets.begin()[i], products.begin()[i], stride);
+        }
+    }
+
+    void project_qkv(const LayerWeights& layer, int index) {
         float* q = w_.qkv;
         float* k = q + spec_.query_size();
         float* v = k + spec_.kv_size();
         multiply(w_.normed, {Product{&layer.q, q, qkv_stride()}, Product{&layer.k, k, qkv_stride()},
                              Product{&layer.v, v, qkv_stride()}});
+        adapt(index, {Target::Q, Target::K, Target::V}, w_.normed, {q, k, v}, qkv_stride());
     }
 
     void prepare_heads(const LayerWeights& layer, int index) {
@@ -288,19 +302,22 @@ private:
         return task;
     }
 
-    Branch feed_forward(const LayerWeights& layer, const ExpertSpec& experts) {
+    Branch feed_forward(const LayerWeights& layer, int index) {
+        const ExpertSpec& experts = spec_.layers[size_t(index)].experts;
         float* out = spec_.parallel ? w_.parallel_branch : w_.branch;
         if (experts.count > 0) {
             Mixture(spec_, k_, d_.pool_, w_, layer, experts).run(w_.normed, rows_, out);
             return {out, nullptr, &layer.feed_forward_post_norm};
         }
-        const FeedForward feed(spec_, k_, w_, layer.dense, 0);
+        adapters_.shrink(index, {Target::Gate, Target::Up}, w_.normed);
+        const FeedForward feed(spec_, k_, w_, layer.dense, 0, {&adapters_, index});
         const int strips = chunks(spec_.feed_forward_size, kGroup);
         const int size = chunk_size(strips, d_.pool_.size(), 4, 1);
         d_.pool_.run(chunks(strips, size), [&](int item, int thread) {
             feed.strips(item * size, std::min(strips, (item + 1) * size), w_.normed, rows_, w_.gated, thread);
         });
         multiply(w_.gated, {Product{&layer.dense.down, out, size_t(spec_.hidden_size)}});
+        adapt(index, {Target::Down}, w_.gated, {out}, size_t(spec_.hidden_size));
         return {out, layer.dense.down_bias, &layer.feed_forward_post_norm};
     }
 
@@ -313,6 +330,7 @@ private:
     std::vector<const SequenceRun*> rows_of_run_;
     AttentionPlan attention_;
     Products products_;
+    LowRankSums adapters_;
     std::vector<Branch> pending_;  // not yet in the residual stream
 };
 

@@ -25,7 +25,7 @@ class Workspace {
 public:
     Workspace(const DecoderSpec& spec, int threads) : spec_(spec) {
         attention_bytes_ = attention_scratch_floats(spec.head_dim) * sizeof(float);
-        thread_bytes_ = round(attention_bytes_) + kGuard + kGateBytes + kGuard;
+        thread_bytes_ = round(attention_bytes_) + kGuard + kStripBytes + kGuard;
         per_thread_ = Mapping(thread_bytes_ * size_t(threads), Mapping::Pages::Normal);
         for (int thread = 0; thread < threads; ++thread) {
             const size_t piece = thread_bytes_ * size_t(thread);
@@ -60,14 +60,23 @@ public:
         }
     }
 
+    void reserve_low_rank(size_t floats) {
+        if (floats * sizeof(float) > low_rank_.size()) {
+            low_rank_ = Mapping(floats * sizeof(float), Mapping::Pages::Normal);
+        }
+    }
+
+    float* low_rank() const { return reinterpret_cast<float*>(low_rank_.data()); }
     float* partials() const { return reinterpret_cast<float*>(partials_.data()); }
     float* attention_scratch(int thread) const {
         return reinterpret_cast<float*>(per_thread_.data() + thread_bytes_ * size_t(thread));
     }
-    // [kMatmulRows][2][kGroup] floats: a strip of gate and of up.
+    // [2][kMatmulRows][kGroup] floats: a strip of gate and of up.
     float* gate_scratch(int thread) {
         return attention_scratch(thread) + (round(attention_bytes_) + kGuard) / sizeof(float);
     }
+    // [kMatmulRows][kGroup] floats: a strip to be added to another.
+    float* strip_scratch(int thread) { return gate_scratch(thread) + size_t(2 * kMatmulRows) * kGroup; }
 
     float* hidden = nullptr;    // [rows][hidden_size]: the residual stream
     float* branch = nullptr;    // [rows][hidden_size]: output of attention or feed-forward
@@ -85,7 +94,7 @@ public:
     static constexpr int kMaxRopes = 4;
 
 private:
-    static constexpr size_t kGateBytes = size_t(kMatmulRows) * 2 * kGroup * sizeof(float);
+    static constexpr size_t kStripBytes = size_t(kMatmulRows) * 3 * kGroup * sizeof(float);
     static constexpr size_t round(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
     template <class T>
@@ -146,6 +155,7 @@ private:
     Mapping memory_;
     Mapping per_thread_;
     Mapping partials_;
+    Mapping low_rank_;  // what adapters make of rows, before it is widened
 };
 
 }  // namespace stoker

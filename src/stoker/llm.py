@@ -7,12 +7,14 @@ LLM("smollm2:135m").generate(["The capital of France is"], SamplingParams(max_to
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from stoker.constrain.compiler import Compiler
+from stoker.core.adapter import BASE
 from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import FinishReason, TokenDelta, TokenLogprobs
@@ -28,6 +30,7 @@ from stoker.errors import (
     StokerError,
     UnsupportedConstraint,
 )
+from stoker.model.adapter_files import adapter_source
 from stoker.prepare import Messages, Prompt, prepare
 from stoker.scheduler.guide import Guide
 from stoker.text.text_delta import TextReader
@@ -98,12 +101,15 @@ class LLM:
         *,
         quantize: str | None = None,
         cache: str | None = None,
+        adapters: Mapping[str, str] | None = None,
         progress: Progress = _silent,
         **engine: Any,
     ) -> None:
         """`quantize` is q8_0, q4_1 or q4_k, for weights larger than that. `cache` is the
-        folder for what is downloaded. `progress` is called with the bytes loaded so far and in all.
-        `engine` holds keys of the engine section of the configuration, e.g. threads=4.
+        folder for what is downloaded. `adapters` are folders of LoRA adapters by the names that
+        `adapter` of the other methods then takes. `progress` is called with the bytes loaded so
+        far and in all. `engine` holds keys of the engine section of the configuration, e.g.
+        threads=4.
 
         Raises SetupError's kinds: PullError, ModelFileError, UnsupportedModel, ConfigError.
         """
@@ -114,63 +120,82 @@ class LLM:
         self._engine, self.info = build_engine(self._prepared.settings, progress)
         self._submitted = 0
         self._generations: dict[RequestId, _Generation] = {}
+        self._adapters = {BASE: BASE}
+        try:
+            for name, folder in (adapters or {}).items():
+                self._load_adapter(name, Path(folder))
+        except BaseException:
+            self.close()
+            raise
+
+    def _load_adapter(self, name: str, folder: Path) -> None:
+        source = adapter_source(name, folder, self._prepared.settings.adapter_bytes)
+        self._running.adapters.load(source)
+        self._adapters[name] = source.key
 
     def generate(
         self,
         prompts: Prompt | Sequence[Prompt],
         sampling: SamplingParams = COMPLETION,
         constraint: Constraint | None = None,
+        adapter: str = BASE,
     ) -> list[Completion]:
         """Completes all prompts together, in one batch; results are in the order of the prompts.
         `constraint` is what each completion must look like.
 
-        Raises InvalidRequest, ContextLengthExceeded or UnsupportedConstraint before anything is
-        computed.
+        Raises InvalidRequest, ModelNotFound for an adapter that was not given to LLM(),
+        ContextLengthExceeded or UnsupportedConstraint before anything is computed.
         """
         single = isinstance(prompts, str) or (bool(prompts) and isinstance(prompts[0], int))
         listed: Sequence[Any] = [prompts] if single else prompts
-        return self._run([self._prepared.encode(prompt) for prompt in listed], sampling, constraint)
+        ids = [self._prepared.encode(prompt) for prompt in listed]
+        return self._run(ids, sampling, constraint, adapter)
 
     def chat(
         self,
         messages: Messages,
         sampling: SamplingParams = ANSWER,
         constraint: Constraint | None = None,
+        adapter: str = BASE,
     ) -> Completion:
         """Answers one conversation. Raises as `generate`, and InvalidRequest for a model without a
         chat template."""
-        return self._run([self._prepared.encode_chat(messages)], sampling, constraint)[0]
+        ids = self._prepared.encode_chat(messages)
+        return self._run([ids], sampling, constraint, adapter)[0]
 
     def stream(
         self,
         prompt: Prompt,
         sampling: SamplingParams = COMPLETION,
         constraint: Constraint | None = None,
+        adapter: str = BASE,
     ) -> Generator[str, None, None]:
         """Completes one prompt, yielding text as it comes. Raises as `generate`, for a prompt that
         cannot fit at the first piece; InternalError, NumericalError or UnsupportedConstraint when
         generation fails."""
-        return self._stream(self._prepared.encode(prompt), sampling, constraint)
+        return self._stream(self._prepared.encode(prompt), sampling, constraint, adapter)
 
     def stream_chat(
         self,
         messages: Messages,
         sampling: SamplingParams = ANSWER,
         constraint: Constraint | None = None,
+        adapter: str = BASE,
     ) -> Generator[str, None, None]:
         """As `chat`, yielding text as it comes."""
-        return self._stream(self._prepared.encode_chat(messages), sampling, constraint)
+        return self._stream(self._prepared.encode_chat(messages), sampling, constraint, adapter)
 
     def _run(
         self,
         prompts: list[tuple[TokenId, ...]],
         sampling: SamplingParams,
         constraint: Constraint | None,
+        adapter: str,
     ) -> list[Completion]:
         generations: list[_Generation] = []
         try:
             for ids in prompts:
-                generation = self._submit(ids, sampling, self._guide(constraint))
+                generation = self._submit(ids, sampling, self._guide(constraint), adapter)
                 generations.append(generation)
             while not all(generation.done for generation in generations):
                 self._step()
@@ -182,15 +207,19 @@ class LLM:
         return [generation.completion for generation in generations]
 
     def _stream(
-        self, ids: tuple[TokenId, ...], sampling: SamplingParams, constraint: Constraint | None
+        self,
+        ids: tuple[TokenId, ...],
+        sampling: SamplingParams,
+        constraint: Constraint | None,
+        adapter: str,
     ) -> Generator[str, None, None]:
         validate_sampling(sampling, self.info.vocab_size)  # now, not at the first piece
-        return self._pieces(ids, sampling, self._guide(constraint))
+        return self._pieces(ids, sampling, self._guide(constraint), adapter)
 
     def _pieces(
-        self, ids: tuple[TokenId, ...], sampling: SamplingParams, guide: Guide | None
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams, guide: Guide | None, adapter: str
     ) -> Generator[str, None, None]:
-        generation = self._submit(ids, sampling, guide)
+        generation = self._submit(ids, sampling, guide, adapter)
         try:
             while True:
                 if text := generation.take():
@@ -220,11 +249,16 @@ class LLM:
         return None if constraint is None else self._compiler.matcher(constraint)
 
     def _submit(
-        self, ids: tuple[TokenId, ...], sampling: SamplingParams, guide: Guide | None
+        self, ids: tuple[TokenId, ...], sampling: SamplingParams, guide: Guide | None, adapter: str
     ) -> _Generation:
         self._submitted += 1
         request_id = RequestId(f"offline-{self._submitted}")
-        request = Request(request_id=request_id, prompt_token_ids=ids, sampling=sampling)
+        request = Request(
+            request_id=request_id,
+            prompt_token_ids=ids,
+            sampling=sampling,
+            adapter=self._adapters.get(adapter, adapter),
+        )
         self._running.submit(request, guide)
         generation = _Generation(request, self.text.tokenizer)
         self._generations[request_id] = generation

@@ -18,7 +18,7 @@ from stoker.engine.client import EngineClient
 from stoker.engine.interface import Backend, BlockEvent, EngineState
 from stoker.executor.fake import FakeOptions, expected_tokens
 from stoker.gateway.balancing import Balancing
-from stoker.kv.block_hash import keyed_hash, prompt_digests
+from stoker.kv.block_hash import Scope, keyed_hash, prompt_digests
 from tests.support.engine_streams import SLOW, until
 from tests.support.pools import RunningPool, running_pool
 
@@ -83,7 +83,7 @@ async def test_an_engine_that_died_has_nothing_cached() -> None:
     client.listen(heard)
     await client.start()
     try:
-        names = prompt_digests(keyed_hash(KEY), "t", BEGINNINGS["a"], 16)
+        names = prompt_digests(keyed_hash(KEY), Scope("t"), BEGINNINGS["a"], 16)
         await drained(client, asked("a", 0))
         assert tuple(heard.stored) == names
         assert client.pid is not None

@@ -47,6 +47,7 @@ YARN = {
     "original_max_position_embeddings": 32,
 }
 CONFIGS: dict[str, dict[str, Any]] = {
+    "llama": PLAIN | {"rope_theta": 5000.0},
     "phi3": PLAIN | {"sliding_window": 24, "pad_token_id": 0, "partial_rotary_factor": 0.5},
     "gemma2": PLAIN
     | {"head_dim": 32, "sliding_window": 24, "query_pre_attn_scalar": 32}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from stoker.core.ids import BlockId
-from stoker.kv.block_hash import keyed_hash
+from stoker.kv.block_hash import Scope, keyed_hash
 from stoker.kv.block_pool import BlockPool
 from stoker.kv.prefix_cache import PrefixCache
 
@@ -28,7 +28,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(tenant=st.sampled_from("ab"), tokens=st.lists(st.integers(0, 1), min_size=1, max_size=9))
     def admit(self, tenant: str, tokens: list[int]) -> None:
-        chain = self.cache.chain(tenant)
+        chain = self.cache.chain(Scope(tenant))
         packed = array("i", tokens)
         found = self.cache.lookup(chain, packed, len(tokens) // self.size)
         for index, block in enumerate(found):

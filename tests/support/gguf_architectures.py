@@ -24,7 +24,7 @@ ARCHITECTURES = {
 }
 """Where GGUF has another name."""
 LAYER_NORM = ("starcoder2", "gpt2", "gpt_neox", "falcon", "falcon-two-norms")
-PAIRED = ("granite", "mixtral")
+PAIRED = ("granite", "llama", "mixtral")
 """Families whose rows of q and k are reordered, as llama's are."""
 
 _LLAMA = {
@@ -107,6 +107,7 @@ _NAMES: dict[str, dict[str, str]] = {
     },
 }
 _NAMES |= {
+    "llama": _LLAMA,
     "granite": _LLAMA,
     "qwen3_moe": _NAMES["qwen2_moe"],
     "falcon-two-norms": _NAMES["falcon"],

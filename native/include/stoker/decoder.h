@@ -89,6 +89,8 @@ struct DecoderSpec {
 
 inline constexpr int kNoSecondPart = std::numeric_limits<int>::max();
 
+class Adapter;
+
 // A run of consecutive positions of one sequence. Without causality it is the whole sequence.
 struct SequenceRun {
     int first_row;        // rows [first_row, first_row + count) of the step
@@ -96,6 +98,7 @@ struct SequenceRun {
     int count;
     const int32_t* block_table;  // one block per kPage positions, covering all of the run
     int second_part = kNoSecondPart;  // tokens from this position on have type 1, those before it 0
+    const Adapter* adapter = nullptr;
 };
 
 // A row whose logits are wanted. `row` is its index in the step.

@@ -62,6 +62,10 @@ class EngineSection(Table, frozen=True, kw_only=True):
     """Running streams should not wait longer than this because of other prompts."""
     prefix_cache: bool = True
     """Prompts that begin alike share what was computed for the beginning, within a tenant."""
+    max_adapters: Automatic = 16
+    """LoRA adapters of a model that are loaded at once. 0: none."""
+    adapter_mib: Positive = 1024
+    """Memory for all of them together."""
     speculation: Literal["prompt_lookup", "off"] = "prompt_lookup"
     """Tokens are guessed ahead where that pays, and never change. prompt_lookup: by what followed
     before in the same text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stoker.core.adapter import BASE
 from stoker.core.constraint import Constraint
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.pooling import Pooling
@@ -27,6 +28,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The result is a vector, and no token. `sampling` then says nothing but `max_tokens` 1."""
     second_part: int | None = None
     """Where the second text of a pair begins, for models that tell the two apart."""
+    adapter: str = BASE
+    """Key of the adapter that computes it, which the engine must have loaded."""
     tenant: str = ""
     """Fairness and prefix-cache isolation are per tenant."""
     session: str = ""

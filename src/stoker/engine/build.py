@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stoker.core.abilities import Abilities
 from stoker.core.clock import SystemClock
+from stoker.engine.adapters import Adapters
 from stoker.engine.block_log import BlockLog
 from stoker.engine.drafters import make_drafter
 from stoker.engine.engine import Engine, engine_info
@@ -55,7 +56,10 @@ def build_engine(settings: EngineSettings, progress: Progress) -> tuple[Engine, 
     block_log = BlockLog()
     scheduler = Scheduler(options, hash_block, block_log if settings.cache_key else None)
     drafter = make_drafter(settings, memory, vocab_size)
-    engine = Engine(executor, scheduler, SystemClock(), vocab_size, abilities, block_log, drafter)
+    adapters = Adapters(executor, settings.max_adapters, settings.adapter_bytes)
+    engine = Engine(
+        executor, scheduler, SystemClock(), vocab_size, abilities, block_log, drafter, adapters
+    )
     return engine, engine_info(memory, scheduler, vocab_size, kernels(), abilities)
 
 

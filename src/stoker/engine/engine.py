@@ -12,6 +12,7 @@ from stoker.core.ids import RequestId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
 from stoker.core.validation import validate
+from stoker.engine.adapters import Adapters
 from stoker.engine.block_log import BlockLog
 from stoker.engine.interface import EngineInfo, EngineLoad
 from stoker.engine.self_test import computes
@@ -49,6 +50,7 @@ class Engine:
         abilities: Abilities = DECODER,
         block_log: BlockLog | None = None,
         drafter: Drafter | None = None,
+        adapters: Adapters | None = None,
     ) -> None:
         self._executor = executor
         self._scheduler = scheduler
@@ -56,6 +58,7 @@ class Engine:
         self._vocab_size = vocab_size
         self._abilities = abilities
         self._drafter = drafter or Drafter()
+        self.adapters = adapters or Adapters(executor, 0, 0)
         self.announce: Callable[[tuple[RequestId, ...]], None] = lambda _request_ids: None
         """Called before a step that computes other requests than the one before it."""
         self.block_log = block_log or BlockLog()
@@ -80,8 +83,9 @@ class Engine:
     def submit(self, request: Request, guide: Guide | None = None) -> None:
         """`guide` enforces the request's constraint and stands behind its output tokens.
 
-        Raises InvalidRequest, ContextLengthExceeded, UnsupportedConstraint for a constraint without
-        a guide, or Overloaded; the request then has no ending here."""
+        Raises InvalidRequest, ModelNotFound for an adapter that is not loaded,
+        ContextLengthExceeded, UnsupportedConstraint for a constraint without a guide, or
+        Overloaded; the request then has no ending here."""
         self._check(request, guide)
         self._scheduler.add(request, self._clock.monotonic(), guide)
 
@@ -92,6 +96,7 @@ class Engine:
 
     def _check(self, request: Request, guide: Guide | None) -> None:
         validate(request, self._vocab_size, self._abilities)
+        self.adapters.check(request.adapter)
         if request.constraint is not None and guide is None:
             raise UnsupportedConstraint("nothing here enforces it", param="constraint")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from stoker.constrain.token_table import TokenTable
+from stoker.core.adapter import AdapterSource
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.output import TokenDelta
 from stoker.core.request import Request
@@ -19,7 +20,7 @@ from stoker.errors import ProtocolError
 from stoker.executor.fake import FakeOptions
 from stoker.version import VERSION
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 _LENGTH_BYTES = 4
 
@@ -44,6 +45,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     prefix_cache: bool = True
     speculation: str = "off"
     """'prompt_lookup' or 'off'; see engine/drafters.py."""
+    max_adapters: int = 16
+    adapter_bytes: int = 1 << 30
+    """Of all adapters together."""
     draft_path: str = ""
     """A smaller model that guesses ahead instead; empty: none."""
     cache_key: bytes = b""
@@ -80,7 +84,7 @@ class Ready(Frame, frozen=True):
 
 
 class Failed(Frame, frozen=True):
-    """Loading failed; the engine exits."""
+    """Loading failed. If it was the model's, the engine exits."""
 
     code: str
     message: str
@@ -145,6 +149,24 @@ class Awake(Frame, frozen=True):
     """Also sent when a request woke the engine."""
 
 
+class LoadAdapter(Frame, frozen=True):
+    """Answered with an AdapterLoaded. Frames after it find the adapter loaded."""
+
+    source: AdapterSource
+
+
+class UnloadAdapter(Frame, frozen=True):
+    """Every request that needs it has ended or been cancelled."""
+
+    key: str
+
+
+class AdapterLoaded(Frame, frozen=True):
+    key: str
+    error: Failed | None = None
+    """Why it is not."""
+
+
 class Ping(Frame, frozen=True):
     nonce: int
 
@@ -181,6 +203,9 @@ AnyFrame = (
     | Wake
     | Asleep
     | Awake
+    | LoadAdapter
+    | UnloadAdapter
+    | AdapterLoaded
     | Ping
     | Pong
     | Shutdown

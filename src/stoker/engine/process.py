@@ -19,6 +19,7 @@ import sys
 import threading
 
 from stoker.constrain.matcher import Matcher
+from stoker.core.adapter import AdapterSource
 from stoker.core.ids import RequestId
 from stoker.core.lasting import keep_what_was_made
 from stoker.core.output import Finish, FinishReason, TokenDelta
@@ -122,10 +123,22 @@ class EngineProcess:
             case frames.Wake():
                 engine.wake()
                 self._link.send(frames.Awake())
+            case frames.LoadAdapter(source):
+                self._load_adapter(engine, source)
+            case frames.UnloadAdapter(key):
+                engine.adapters.unload(key)
             case frames.Cancel(request_id):
                 self._cancel(engine, request_id)
             case _:
                 raise ProtocolError(f"{type(frame).__name__} is not for an engine")
+
+    def _load_adapter(self, engine: Engine, source: AdapterSource) -> None:
+        failed = None
+        try:
+            engine.adapters.load(source)
+        except StokerError as error:
+            failed = frames.Failed(error.code, error.message, error.hint)
+        self._link.send(frames.AdapterLoaded(source.key, failed))
 
     def _wake(self, engine: Engine) -> None:
         if engine.asleep:

@@ -11,6 +11,7 @@ _KINDS: dict[str, type[errors.StokerError]] = {
     for kind in (
         errors.ContextLengthExceeded,
         errors.InvalidRequest,
+        errors.ModelNotFound,
         errors.Overloaded,
         errors.UnsupportedConstraint,
     )

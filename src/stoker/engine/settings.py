@@ -27,6 +27,8 @@ def engine_settings(
         max_step_tokens=engine.max_step_tokens,
         inter_token_target=engine.inter_token_target_ms / 1000.0,
         prefix_cache=engine.prefix_cache,
+        max_adapters=engine.max_adapters,
+        adapter_bytes=engine.adapter_mib << 20,
         speculation=engine.speculation,
         eos_token_ids=token_table.ends,
         token_table=token_table,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from stoker.core.abilities import Abilities
+from stoker.core.adapter import BASE, AdapterSource
 from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import TokenLogprobs
 from stoker.core.pooling import Pooling
@@ -27,6 +28,7 @@ from stoker.executor.interface import (
     StepResult,
     num_drawn,
 )
+from stoker.model.adapter_files import check_unchanged
 from stoker.scheduler.plan import SequenceSlice, StepPlan
 
 FAKE = Abilities(hidden_size=8)
@@ -66,6 +68,7 @@ class FakeExecutor:
         self._results: dict[StepHandle, StepResult] = {}
         self._submitted = 0
         self._released = False
+        self._adapters = {BASE}
 
     def load(self) -> MemoryPlan:
         options = self.options
@@ -101,6 +104,14 @@ class FakeExecutor:
             for slot in range(self.options.block_size):
                 self._slots[target, slot] = self._slots.get((source, slot), b"")
 
+    def load_adapter(self, source: AdapterSource, most_bytes: int) -> int:
+        check_unchanged(source, most_bytes)
+        self._adapters.add(source.key)
+        return 0
+
+    def unload_adapter(self, key: str) -> None:
+        self._adapters.remove(key)
+
     def release_kv(self) -> None:
         self._slots.clear()
         self._released = True
@@ -120,7 +131,9 @@ class FakeExecutor:
 
     def _compute(self, piece: SequenceSlice) -> SliceResult:
         tokens = [*piece.tokens[: piece.end], *piece.drafts]
-        state = b"start"
+        if piece.adapter not in self._adapters:
+            raise RuntimeError(f"adapter '{piece.adapter}' is not loaded")
+        state = _start(piece.adapter)
         scores = []
         drawn: list[tuple[TokenId, bytes]] = []
         masks = iter(_masks(piece))
@@ -185,10 +198,14 @@ def _allowed(wish: TokenId, mask: bytes) -> TokenId:
 
 
 def expected_tokens(
-    prompt: tuple[TokenId, ...], seed: int, count: int, vocab_size: int = 1000
+    prompt: tuple[TokenId, ...],
+    seed: int,
+    count: int,
+    vocab_size: int = 1000,
+    adapter: str = BASE,
 ) -> list[TokenId]:
     """What the executor gives a sequence alone, without stops."""
-    state = b"start"
+    state = _start(adapter)
     for token in prompt:
         state = _step(state, token)
     tokens = []
@@ -196,6 +213,10 @@ def expected_tokens(
         tokens.append(draw(state, seed, vocab_size))
         state = _step(state, tokens[-1])
     return tokens
+
+
+def _start(adapter: str) -> bytes:
+    return b"start" if adapter == BASE else blake2b(adapter.encode(), digest_size=8).digest()
 
 
 def draw(state: bytes, seed: int, vocab_size: int) -> TokenId:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import NewType, Protocol
 
+from stoker.core.adapter import AdapterSource
 from stoker.core.ids import BlockId, TokenId
 from stoker.core.output import TokenLogprobs
 from stoker.scheduler.plan import StepPlan
@@ -86,6 +87,15 @@ class Executor(Protocol):
 
     def copy_blocks(self, pairs: list[tuple[BlockId, BlockId]]) -> None:
         """Copies source to destination blocks. Runs after every plan already submitted."""
+        ...
+
+    def load_adapter(self, source: AdapterSource, most_bytes: int) -> int:
+        """From now on slices may name it. Returns the bytes it takes. Raises ConfigError for one
+        that is larger than `most_bytes`, changed, or does not fit, ModelFileError for a defect."""
+        ...
+
+    def unload_adapter(self, key: str) -> None:
+        """No slice names it any more."""
         ...
 
     def release_kv(self) -> None:

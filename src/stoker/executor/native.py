@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stoker.core.adapter import AdapterSource
 from stoker.core.ids import BlockId
 from stoker.core.output import TokenLogprobs
 from stoker.errors import ConfigError, NumericalError, UnsupportedConstraint
@@ -24,7 +25,9 @@ from stoker.executor.interface import (
     num_drawn,
 )
 from stoker.executor.masks import StepMasks
+from stoker.executor.native_adapters import NativeAdapters, in_groups
 from stoker.executor.pooled_batch import pool
+from stoker.kernels.adapter import Adapter
 from stoker.kernels.decoder import BLOCK_TOKENS, Decoder, Progress, load_decoder
 from stoker.model.load import Model
 from stoker.scheduler.plan import SequenceSlice, StepPlan
@@ -48,6 +51,7 @@ class NativeExecutor:
         self, model: Model, options: NativeOptions, progress: Progress | None = None
     ) -> None:
         self._model = model
+        self._adapters = NativeAdapters(model.spec)
         self._options = options
         self._progress = progress
         self._decoder: Decoder | None = None
@@ -104,12 +108,15 @@ class NativeExecutor:
 
     def submit(self, plan: StepPlan) -> StepHandle:
         started = time.perf_counter()
-        drawing = StepPlan(tuple(piece for piece in plan.slices if piece.pooling is None))
+        order = in_groups(plan.slices)
+        ordered = [plan.slices[index] for index in order]
+        drawing = StepPlan(tuple(piece for piece in ordered if piece.pooling is None))
         batch = StepBatch.of(drawing)
         masks = StepMasks(drawing, batch, self._model.spec.vocab_size)
         drawn = iter(self._draw(drawing, batch, masks))
-        pooled = iter(self._pool([p for p in plan.slices if p.pooling is not None]))
-        slices = tuple(next(drawn if p.pooling is None else pooled) for p in plan.slices)
+        pooled = iter(self._pool([p for p in ordered if p.pooling is not None]))
+        found = {i: next(drawn if plan.slices[i].pooling is None else pooled) for i in order}
+        slices = tuple(found[index] for index in range(len(order)))
         self._submitted += 1
         handle = StepHandle(self._submitted)
         seconds = time.perf_counter() - started
@@ -119,15 +126,19 @@ class NativeExecutor:
     def _draw(self, plan: StepPlan, batch: StepBatch, masks: StepMasks) -> Iterable[SliceResult]:
         if not plan.slices:
             return ()
-        outputs = self._compute(batch, masks)
+        outputs = self._compute(batch, masks, self._adapters.of(plan.slices))
         return _results(plan, batch, *(output.tolist() for output in outputs))
 
     def _pool(self, slices: list[SequenceSlice]) -> Iterable[SliceResult]:
-        return pool(self.decoder, slices, self._model.spec) if slices else ()
+        if not slices:
+            return ()
+        return pool(self.decoder, slices, self._model.spec, self._adapters.of(slices))
 
-    def _compute(self, batch: StepBatch, masks: StepMasks) -> _Outputs:
+    def _compute(
+        self, batch: StepBatch, masks: StepMasks, adapters: list[Adapter | None] | None
+    ) -> _Outputs:
         if not batch.num_masks:
-            return self.decoder.step(**batch.arguments())
+            return self.decoder.step(**batch.arguments(), adapters=adapters)
         filling = self._filler.submit(masks.fill)
         try:
             return self.decoder.step(
@@ -135,6 +146,7 @@ class NativeExecutor:
                 mask_rows=masks.rows,
                 masks=masks.bits,
                 before_sampling=filling.result,
+                adapters=adapters,
             )
         finally:
             wait([filling])  # a step that raised leaves no one at work on its guides
@@ -146,6 +158,12 @@ class NativeExecutor:
         for source, target in pairs:
             self.decoder.copy_block(source, target)
 
+    def load_adapter(self, source: AdapterSource, most_bytes: int) -> int:
+        return self._adapters.load(self.decoder, source, most_bytes)
+
+    def unload_adapter(self, key: str) -> None:
+        self._adapters.unload(key)
+
     def release_kv(self) -> None:
         """The core has a pool of at least one block; it is not touched, so it takes no memory."""
         self.decoder.allocate_kv(1)
@@ -153,7 +171,9 @@ class NativeExecutor:
     def restore_kv(self) -> None:
         self.decoder.allocate_kv(self.memory.num_blocks)
 
-    def forward_logits(self, tokens: list[int]) -> NDArray[np.float32]:
+    def forward_logits(
+        self, tokens: list[int], adapter: Adapter | None = None
+    ) -> NDArray[np.float32]:
         """Logits of every position of one sequence, using blocks from 0. For tests and perplexity;
         overwrites the KV pool."""
         pages = -(-len(tokens) // BLOCK_TOKENS)
@@ -161,10 +181,12 @@ class NativeExecutor:
             np.array(tokens, dtype=np.int32),
             np.array([[0, len(tokens), 0]], dtype=np.int32),
             np.arange(pages, dtype=np.int32),
+            [adapter],
         )
 
     def close(self) -> None:
         self._filler.shutdown()
+        self._adapters.clear()
         self._decoder = None
         self._model.close()
 

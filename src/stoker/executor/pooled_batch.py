@@ -10,6 +10,7 @@ import numpy as np
 from stoker.core.pooling import Pooling
 from stoker.errors import NumericalError
 from stoker.executor.interface import SliceResult
+from stoker.kernels.adapter import Adapter
 from stoker.kernels.decoder import Decoder
 from stoker.model.spec import DecoderSpec
 from stoker.scheduler.plan import SequenceSlice
@@ -19,9 +20,14 @@ _CODES = {None: 0, Pooling.FIRST: 1, Pooling.LAST: 2, Pooling.MEAN: 3, Pooling.L
 NO_SECOND_PART = -1
 
 
-def pool(decoder: Decoder, slices: Sequence[SequenceSlice], spec: DecoderSpec) -> list[SliceResult]:
+def pool(
+    decoder: Decoder,
+    slices: Sequence[SequenceSlice],
+    spec: DecoderSpec,
+    adapters: list[Adapter | None] | None,
+) -> list[SliceResult]:
     """Parallel to `slices`; those that end before their sequence does have no vector yet."""
-    rows = decoder.pool_step(**_arguments(slices))
+    rows = decoder.pool_step(**_arguments(slices), adapters=adapters)
     finite = [bool(np.isfinite(row).all()) for row in rows]
     results = []
     for piece, row, good in zip(slices, rows, finite, strict=True):

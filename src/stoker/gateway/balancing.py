@@ -21,7 +21,7 @@ from stoker.gateway.balance.prefix_index import CachedPrefixes, PrefixIndex
 from stoker.gateway.balance.round_robin import RoundRobin
 from stoker.gateway.balance.session import SessionAffinity
 from stoker.gateway.balance.two_choices import TwoChoices
-from stoker.kv.block_hash import keyed_hash, prompt_digests
+from stoker.kv.block_hash import Scope, keyed_hash, prompt_digests
 
 MAX_BLOCKS = 1 << 17
 """Of one replica, about 40 MB of index: two million tokens in blocks of sixteen."""
@@ -84,7 +84,8 @@ class Balancing:
         digests: tuple[bytes, ...] = ()
         if self._reads and block_size:
             tokens = request.prompt_token_ids
-            digests = prompt_digests(self._hash, request.tenant, tokens, block_size)
+            scope = Scope(request.tenant, request.adapter)
+            digests = prompt_digests(self._hash, scope, tokens, block_size)
         return BalanceRequest(
             num_prompt_tokens=request.num_prompt_tokens,
             expected_output_tokens=self._output.of(request.sampling.max_tokens),

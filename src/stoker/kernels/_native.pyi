@@ -1,6 +1,6 @@
 """Types of the native extension (native/bindings/)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,17 +47,47 @@ class Decoder:
         mask_rows: Ints | None = None,
         masks: NDArray[np.uint32] | None = None,
         before_sampling: Callable[[], object] | None = None,
+        adapters: Sequence[Adapter | None] | None = None,
     ) -> tuple[Ints, Floats, Ints, Bytes, Ints, Floats]:
         """Tokens, log probabilities, ranks, finite flags, alternative ids and log probabilities.
 
         `masks` may be written until `before_sampling`, which is called after the forward pass,
-        returns; what that raises is raised here."""
+        returns; what that raises is raised here. `adapters` has one or None for each run."""
 
-    def forward_logits(self, tokens: Ints, runs: Ints, block_tables: Ints) -> Floats: ...
+    def forward_logits(
+        self,
+        tokens: Ints,
+        runs: Ints,
+        block_tables: Ints,
+        adapters: Sequence[Adapter | None] | None = None,
+    ) -> Floats: ...
     def pool_step(
-        self, tokens: Ints, runs: Ints, block_tables: Ints, second_parts: Ints, poolings: Ints
+        self,
+        tokens: Ints,
+        runs: Ints,
+        block_tables: Ints,
+        second_parts: Ints,
+        poolings: Ints,
+        adapters: Sequence[Adapter | None] | None = None,
     ) -> Floats:
         """For each run the vector it is pooled to: hidden_size numbers, or labels and zeros."""
+
+class Adapter:
+    def __init__(self, decoder: Decoder) -> None: ...
+    @property
+    def num_bytes(self) -> int: ...
+    def set(
+        self,
+        name: str,
+        scale: float,
+        a_type: int,
+        a_shape: tuple[int, int],
+        a_source: Bytes,
+        b_type: int,
+        b_shape: tuple[int, int],
+        b_source: Bytes,
+    ) -> None:
+        """To the product of the matrix `name` adds scale * (x @ A.T) @ B.T."""
 
 def available_kernels() -> list[str]: ...
 def quantize_rows(kernels: str, x: Floats) -> tuple[NDArray[np.int8], Floats, Floats, Ints]: ...

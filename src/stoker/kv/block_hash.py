@@ -1,13 +1,15 @@
 """The names of full blocks: a keyed hash of everything a block's content depends on - who may
-share it (the tenant), the block before it, and its own tokens. With the same key, an engine and
-the front that chooses between engines come to the same names."""
+share it (the tenant), what computed it (the adapter), the block before it, and its own tokens. With
+the same key, an engine and the front that chooses between engines come to the same names."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
+from stoker.core.adapter import BASE
 from stoker.core.ids import TokenId
 
 Digest = bytes
@@ -25,9 +27,18 @@ def keyed_hash(key: bytes) -> Hash:
     return digest
 
 
-def tenant_root(hash_block: Hash, tenant: str) -> Digest:
-    """What stands for the block before a tenant's first ones."""
-    return hash_block(b"tenant", tenant.encode())
+class Scope(NamedTuple):
+    """Whose blocks they are: two scopes never share one."""
+
+    tenant: str
+    adapter: str = BASE
+
+    def root(self, hash_block: Hash) -> Digest:
+        """What stands for the block before the first ones."""
+        tenant = hash_block(b"tenant", self.tenant.encode())
+        if self.adapter == BASE:
+            return tenant
+        return hash_block(tenant, hash_block(b"adapter", self.adapter.encode()))
 
 
 def following(
@@ -40,10 +51,10 @@ def following(
 
 
 def prompt_digests(
-    hash_block: Hash, tenant: str, tokens: Sequence[TokenId], block_size: int
+    hash_block: Hash, scope: Scope, tokens: Sequence[TokenId], block_size: int
 ) -> tuple[Digest, ...]:
     """Of a prompt's full blocks, as an engine with the same key knows them. Takes about 0.8 µs
     a block."""
     packed = array("i", tokens)
-    root = tenant_root(hash_block, tenant)
+    root = scope.root(hash_block)
     return tuple(following(hash_block, root, packed.tobytes(), block_size * packed.itemsize))

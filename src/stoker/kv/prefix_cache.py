@@ -1,9 +1,9 @@
 """Finds blocks that already hold the keys and values of a prompt's beginning.
 
 A full block is known by a keyed hash of everything its content depends on: who may share it (the
-tenant), the block before it, and its own tokens. On a hit all three are compared as well, so even
-a collision gives a miss, never another prompt or another tenant's (CVE-2025-25183,
-CVE-2025-46570).
+tenant), what computed it (the adapter), the block before it, and its own tokens. On a hit all are
+compared as well, so even a collision gives a miss, never another prompt, another tenant's or
+another adapter's (CVE-2025-25183, CVE-2025-46570).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stoker.core.ids import BlockId
-from stoker.kv.block_hash import Digest, Hash, following, tenant_root
+from stoker.kv.block_hash import Digest, Hash, Scope, following
 from stoker.kv.cache_listener import CacheListener, Unheard
 
 
@@ -23,8 +23,8 @@ class _Entry:
     block: BlockId
     serial: int
     """Never used again, so that a child cannot match a parent that came later."""
-    parent: int | str
-    """Serial of the block before, or the tenant for a first block."""
+    parent: int | Scope
+    """Serial of the block before, or the scope for a first block."""
     content: bytes
 
 
@@ -33,14 +33,14 @@ class Chain:
     """One sequence's way through the cache. Each block's digest is computed once, and what was
     found or recorded is remembered, so that a new block costs the same at any length."""
 
-    tenant: str
+    scope: Scope
     root: Digest
     digests: list[Digest] = field(default_factory=list)
     serials: list[int] = field(default_factory=list)
     """Of the entries that stood for the first blocks when they were last looked at."""
 
-    def parent(self, index: int) -> int | str:
-        return self.serials[index - 1] if index else self.tenant
+    def parent(self, index: int) -> int | Scope:
+        return self.serials[index - 1] if index else self.scope
 
 
 class PrefixCache:
@@ -60,9 +60,9 @@ class PrefixCache:
     def __len__(self) -> int:
         return len(self._by_digest)
 
-    def chain(self, tenant: str) -> Chain:
-        """For a new sequence of a tenant's."""
-        return Chain(tenant, tenant_root(self._hash, tenant))
+    def chain(self, scope: Scope) -> Chain:
+        """For a new sequence."""
+        return Chain(scope, scope.root(self._hash))
 
     def lookup(self, chain: Chain, tokens: array[int], limit: int) -> list[BlockId]:
         """Blocks holding the longest known beginning of `tokens`, at most `limit` of them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stoker.core.adapter import BASE
 from stoker.core.ids import BlockId, RequestId, TokenId
 from stoker.core.pooling import Pooling
 from stoker.core.sampling import SamplingParams
@@ -48,6 +49,8 @@ class SequenceSlice:
     pooling: Pooling | None = None
     """The result is not a token but a vector, pooled from the rows of this slice, which are then
     all of the sequence (for the last token's: its last ones). Only where `samples`."""
+    adapter: str = BASE
+    """Key of what is added to the model's products for these rows."""
     second_part: int | None = None
     """Where the second part of a pair of texts begins."""
 

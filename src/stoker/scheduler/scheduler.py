@@ -17,7 +17,7 @@ from stoker.core.request import Request
 from stoker.core.validation import refuse_too_long
 from stoker.errors import InternalError, Overloaded
 from stoker.executor.interface import SliceResult, StepResult
-from stoker.kv.block_hash import Hash
+from stoker.kv.block_hash import Hash, Scope
 from stoker.kv.block_pool import BlockPool
 from stoker.kv.cache_listener import CacheListener
 from stoker.kv.prefix_cache import PrefixCache
@@ -88,7 +88,7 @@ class Scheduler:
         stops = frozenset(request.sampling.stop_token_ids)
         if guide is not None or not request.sampling.ignore_eos:
             stops |= self.options.eos_token_ids
-        chain = self.cache.chain(request.tenant)
+        chain = self.cache.chain(Scope(request.tenant, request.adapter))
         sequence = Sequence(request, self._arrivals, now, chain, stops, guide)
         self._arrivals += 1
         self._earliest = min(self._earliest, sequence.deadline)

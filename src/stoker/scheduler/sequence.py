@@ -139,6 +139,7 @@ class Sequence:
             drafts=drafts,
             pooling=self.request.pooling,
             second_part=self.request.second_part,
+            adapter=self.request.adapter,
         )
 
     def extend(self, drawn: Items[TokenId]) -> tuple[int, Finish | None]:

@@ -10,7 +10,7 @@ from stoker.engine.build import build_engine
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import BlockEvent
 from stoker.executor.fake import FakeOptions
-from stoker.kv.block_hash import keyed_hash, prompt_digests
+from stoker.kv.block_hash import Scope, keyed_hash, prompt_digests
 
 KEY = b"k" * 32
 
@@ -64,10 +64,10 @@ def test_an_engine_reports_what_it_caches_and_what_it_drops() -> None:
     settings = EngineSettings(executor="fake", cache_key=KEY, fake=options)
     one, other = list(range(12)), list(range(100, 115))
     events = run(settings, [one, other])
-    names = prompt_digests(keyed_hash(KEY), "t", one, 4)
+    names = prompt_digests(keyed_hash(KEY), Scope("t"), one, 4)
     assert events[0] == BlockEvent((), b"", names)
     assert {digest for event in events for digest in event.removed} == set(names)
-    assert events[-1].stored == prompt_digests(keyed_hash(KEY), "t", other, 4)
+    assert events[-1].stored == prompt_digests(keyed_hash(KEY), Scope("t"), other, 4)
 
 
 def test_nothing_is_reported_where_nobody_wants_it() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stoker.core.adapter import AdapterSource
 from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta, TokenLogprobs
 from stoker.core.request import Request
@@ -58,6 +59,9 @@ EVERY = [
     frames.Wake(),
     frames.Asleep(),
     frames.Awake(),
+    frames.LoadAdapter(AdapterSource("a", "0" * 32, "/adapters/a")),
+    frames.UnloadAdapter("a@0"),
+    frames.AdapterLoaded("a@0", frames.Failed("config_error", "no room", "make some")),
     frames.Ping(1),
     frames.Pong(1, 2, 0.5, 0.1),
     frames.Shutdown(),

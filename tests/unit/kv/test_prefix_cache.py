@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import pytest
 
 from stoker.core.ids import BlockId
-from stoker.kv.block_hash import Digest, keyed_hash
+from stoker.kv.block_hash import Digest, Scope, keyed_hash
 from stoker.kv.prefix_cache import PrefixCache
 
 SIZE = 4
@@ -37,12 +37,12 @@ def record(
     into: PrefixCache, tokens: Iterable[int], table: list[BlockId], tenant: str = "a"
 ) -> None:
     packed = array("i", tokens)
-    into.register(into.chain(tenant), packed, table, 0, len(packed) // SIZE)
+    into.register(into.chain(Scope(tenant)), packed, table, 0, len(packed) // SIZE)
 
 
 def found(within: PrefixCache, tokens: Iterable[int], tenant: str = "a") -> list[BlockId]:
     packed = array("i", tokens)
-    return within.lookup(within.chain(tenant), packed, len(packed))
+    return within.lookup(within.chain(Scope(tenant)), packed, len(packed))
 
 
 def test_a_block_that_is_not_full_is_never_found() -> None:
@@ -90,7 +90,7 @@ def test_what_follows_a_block_that_is_gone_is_not_found_even_when_it_comes_back(
 
 def test_a_sequence_whose_beginning_is_gone_records_nothing_more() -> None:
     known = cache()
-    chain, tokens = known.chain("a"), array("i", range(3 * SIZE))
+    chain, tokens = known.chain(Scope("a")), array("i", range(3 * SIZE))
     known.register(chain, tokens, blocks(0, 1, 2), 0, 2)
     known.forget(BlockId(1))
     known.register(chain, tokens, blocks(0, 1, 2), 2, 3)
@@ -103,7 +103,7 @@ def test_a_sequence_whose_beginning_is_gone_records_nothing_more() -> None:
 def test_a_new_block_costs_one_hash_at_any_length() -> None:
     counting = CountingHash()
     known = cache(counting)
-    chain, tokens = known.chain("a"), array("i")
+    chain, tokens = known.chain(Scope("a")), array("i")
     table = blocks(*range(100))
     for index in range(100):
         tokens.extend(range(SIZE))

@@ -13,6 +13,7 @@ import numpy as np
 
 from stoker.core.pooling import Pooling
 from stoker.kernels.reference.activation import softcap
+from stoker.kernels.reference.adapter import FloatAdapter
 from stoker.kernels.reference.arithmetic import EXACT, Arithmetic
 from stoker.kernels.reference.arrays import Floats
 from stoker.kernels.reference.attention import attention
@@ -34,10 +35,11 @@ class ReferenceDecoder:
         arithmetic: Arithmetic = EXACT,
         *,
         keep_bytes: int = 2 << 30,
+        adapter: FloatAdapter | None = None,
     ) -> None:
         self.spec = spec
         self._tensors = FloatTensors(weights, keep_bytes)
-        self._layers = ReferenceLayers(spec, self._tensors, arithmetic)
+        self._layers = ReferenceLayers(spec, self._tensors, arithmetic, adapter)
         self._round = arithmetic
 
     def forward(self, token_ids: Sequence[int], first_row: int = 0) -> Floats:

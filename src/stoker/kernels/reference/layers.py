@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from stoker.kernels.reference.activation import gated_activation, sigmoid
+from stoker.kernels.reference.adapter import FloatAdapter
 from stoker.kernels.reference.arithmetic import Arithmetic
 from stoker.kernels.reference.arrays import Floats
 from stoker.kernels.reference.experts import route
@@ -15,10 +16,17 @@ from stoker.model.spec import DecoderSpec, ExpertSpec, NormKind
 
 
 class ReferenceLayers:
-    def __init__(self, spec: DecoderSpec, tensors: FloatTensors, arithmetic: Arithmetic) -> None:
+    def __init__(
+        self,
+        spec: DecoderSpec,
+        tensors: FloatTensors,
+        arithmetic: Arithmetic,
+        adapter: FloatAdapter | None = None,
+    ) -> None:
         self.spec = spec
         self.tensors = tensors
         self.arithmetic = arithmetic
+        self.adapter = adapter or FloatAdapter()
 
     def norm(self, x: Floats, name: str) -> Floats:
         spec, weight = self.spec, self.tensors[name]
@@ -28,10 +36,11 @@ class ReferenceLayers:
         return layer_norm(x, weight + np.float32(spec.norm_offset), bias, spec.norm_eps)
 
     def product(self, x: Floats, name: str, part: slice = slice(None)) -> Floats:
-        """x times some rows of a matrix, transposed."""
+        """x times some rows of a matrix, transposed, and what the adapter adds."""
+        added = self.adapter.added(x, name, part)
         if self.tensors.quantised(name):
             x = self.arithmetic.activations(x)
-        return x @ self.tensors[name][part].T
+        return x @ self.tensors[name][part].T + added
 
     def biased(self, x: Floats, name: str, part: slice = slice(None), *, bias: bool) -> Floats:
         found = self.product(x, name, part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from stoker.model.spec import DecoderSpec
@@ -63,8 +63,15 @@ def locate(
 
     A tensor that is missing keeps its first name, for the message about it.
     """
+    return locate_some(spec, names, present, tensor_shapes(spec))
+
+
+def locate_some(
+    spec: DecoderSpec, names: Names, present: Collection[str], wanted: Iterable[str]
+) -> dict[str, tuple[Piece, ...]]:
+    """As `locate`, of the canonical names `wanted`."""
     shapes = tensor_shapes(spec)
-    return {name: _pieces(spec, name, names, shapes, present) for name in shapes}
+    return {name: _pieces(spec, name, names, shapes, present) for name in wanted}
 
 
 def _pieces(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stoker.core.ids import BlockId
 from stoker.engine.block_log import BlockLog
 from stoker.gateway.balance.prefix_index import PrefixIndex
-from stoker.kv.block_hash import keyed_hash, prompt_digests
+from stoker.kv.block_hash import Scope, keyed_hash, prompt_digests
 from stoker.kv.block_pool import BlockPool
 from stoker.kv.prefix_cache import PrefixCache
 
@@ -33,7 +33,7 @@ class Engine:
         self.tables: list[list[BlockId]] = []
 
     def compute(self, tokens: list[int]) -> None:
-        chain, packed = self.cache.chain("t"), array("i", tokens)
+        chain, packed = self.cache.chain(Scope("t")), array("i", tokens)
         found = self.cache.lookup(chain, packed, len(tokens) // SIZE)
         for block in found:
             self.pool.share(block)
@@ -50,7 +50,7 @@ class Engine:
         unknown where the first had them."""
         both = []
         for tokens in (one, other):
-            chain, packed = self.cache.chain("t"), array("i", tokens)
+            chain, packed = self.cache.chain(Scope("t")), array("i", tokens)
             self.cache.lookup(chain, packed, 0)
             needed = -(-len(tokens) // SIZE)
             if needed <= self.pool.num_free:
@@ -75,7 +75,7 @@ class Engine:
 
     def finds(self, tokens: Sequence[int]) -> int:
         packed = array("i", tokens)
-        return len(self.cache.lookup(self.cache.chain("t"), packed, len(tokens)))
+        return len(self.cache.lookup(self.cache.chain(Scope("t")), packed, len(tokens)))
 
 
 steps = st.one_of(
@@ -109,7 +109,7 @@ def test_it_knows_what_each_engine_would_find(script: list) -> None:
                 engines[which] = engine = Engine(engine.name, index, blocks=7)
         engine.report()
         for tokens in asked:
-            depths = index.depths(prompt_digests(HASH, "t", tokens, SIZE))
+            depths = index.depths(prompt_digests(HASH, Scope("t"), tokens, SIZE))
             assert depths == {one.name: found for one in engines if (found := one.finds(tokens))}
     for engine in engines:
         index.gone(engine.name)
