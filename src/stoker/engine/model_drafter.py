@@ -8,9 +8,10 @@ wrong too, and nothing else happens.
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from msgspec.structs import replace
 
@@ -27,7 +28,11 @@ CATCHING_UP = 64
 """Tokens of a prompt it computes in a step, so that streams hardly wait for it."""
 WORTH_CATCHING_UP = 4
 """Prompt tokens for each token that may still come: a long prompt for a short answer is not."""
-SMOOTHING = 0.1
+TRIED = 8
+"""Guesses before it is known what one takes; the middle of the latest counts, because the machine
+may have been busy with something else during any of them."""
+UNTRIED_STEPS = 1000
+"""Without a guess, after which it is found out again: guesses that did not pay then may now."""
 
 
 @dataclass(slots=True)
@@ -54,13 +59,18 @@ class ModelDrafter(Drafter):
         """`executor` is loaded, with at least as many blocks as the large model's."""
         self._executor = executor
         self._progress: OrderedDict[RequestId, Progress] = OrderedDict()
-        self._seconds = 0.0
+        self._seconds: deque[float] = deque(maxlen=2 * TRIED)
+        """What each of the latest guesses took."""
+        self._untried = 0
 
     @property
     def seconds_per_token(self) -> float:
-        return self._seconds
+        return median(self._seconds) if len(self._seconds) >= TRIED else 0.0
 
     def propose(self, wishes: Sequence[Wish]) -> list[tuple[TokenId, ...]]:
+        self._untried = 0 if wishes else self._untried + 1
+        if self._untried > UNTRIED_STEPS:
+            self._seconds.clear()
         drafts = [_Draft(wish, self._done(wish)) for wish in wishes]
         self._catch_up([draft for draft in drafts if draft.worth_catching_up])
         guessing = [draft for draft in drafts if draft.ready]
@@ -102,8 +112,7 @@ class ModelDrafter(Drafter):
         result = self._executor.collect(self._executor.submit(plan))
         for draft, outcome in zip(drafts, result.slices, strict=True):
             draft.take(outcome.tokens)
-        each = result.seconds / len(drafts)
-        self._seconds += (each - self._seconds) * (SMOOTHING if self._seconds else 1.0)
+        self._seconds.append(result.seconds / len(drafts))
 
     def sleep(self) -> None:
         self._progress.clear()

@@ -96,7 +96,8 @@ class Drafter:
         return math.inf
 
     def propose(self, wishes: Items[Wish]) -> list[tuple[TokenId, ...]]:
-        """Parallel to `wishes`, each as long as it likes up to `count`."""
+        """Parallel to `wishes`, each as long as it likes up to `count`. Called before every step,
+        with none where no guesses are welcome."""
         return [() for _ in wishes]
 
     def sleep(self) -> None:
@@ -109,5 +110,5 @@ class Drafter:
 
 def guesses(drafter: Drafter, wishes: Items[Wish]) -> dict[RequestId, tuple[TokenId, ...]]:
     """By request, as `Scheduler.plan` takes them."""
-    proposed = drafter.propose(wishes) if wishes else []
+    proposed = drafter.propose(wishes)
     return {wish.request_id: guess for wish, guess in zip(wishes, proposed, strict=True) if guess}

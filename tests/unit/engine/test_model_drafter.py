@@ -4,14 +4,16 @@ keeps its place is always right, and one that loses it is noticed by its wrong g
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from stoker.core.ids import RequestId, TokenId
 from stoker.core.request import Request
 from stoker.core.sampling import SamplingParams
-from stoker.engine.model_drafter import CATCHING_UP, ModelDrafter
+from stoker.engine.model_drafter import CATCHING_UP, TRIED, UNTRIED_STEPS, ModelDrafter
 from stoker.executor.fake import FakeExecutor, FakeOptions, expected_tokens
+from stoker.executor.interface import StepHandle, StepResult
 from stoker.scheduler.speculation import Drafter, Wish
 from stoker.scheduler.token_budget import TokenBudget
 from tests.support.driving import Driver, make_scheduler
@@ -131,3 +133,41 @@ def test_asleep_it_forgets_and_awake_it_guesses_again() -> None:
     drafter.wake()
     assert drafter.propose([wish]) == [before]
     assert len(before) == 3
+
+
+class Timed(FakeExecutor):
+    """Says that its steps took these seconds, the last of them again and again."""
+
+    def __init__(self, *seconds: float) -> None:
+        super().__init__(FakeOptions(num_blocks=256, block_size=4))
+        self.load()
+        self.seconds = list(seconds)
+
+    def collect(self, handle: StepHandle) -> StepResult:
+        seconds = self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]
+        return replace(super().collect(handle), seconds=seconds)
+
+
+def drafted(drafter: Drafter) -> int:
+    run = driver(drafter)
+    request = asked("a", new=100)
+    run.add(request)
+    exact(run, [request])
+    return run.scheduler.counters.drafted_tokens
+
+
+def test_one_slow_guess_does_not_end_guessing() -> None:
+    """The machine may have been busy with something else: at the first guess, or at the tenth."""
+    assert drafted(ModelDrafter(Timed(9.0, 0.001))) > 50
+    assert drafted(ModelDrafter(Timed(*[0.001] * 10, 9.0, 0.001))) > 50
+
+
+def test_guesses_that_take_too_long_end_and_are_tried_again_much_later() -> None:
+    executor = Timed(9.0)
+    drafter = ModelDrafter(executor)
+    assert 0 < drafted(drafter) <= TRIED
+    assert drafted(drafter) == 0
+    for _ in range(UNTRIED_STEPS):
+        assert drafter.propose([]) == []
+    executor.seconds = [0.001]
+    assert drafted(drafter) > 50
