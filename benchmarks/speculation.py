@@ -1,5 +1,5 @@
-"""What guessing ahead brings to one stream: nothing, prompt lookup and a draft model in turns on the
-same prompts, and whether the tokens are the same.
+"""What guessing ahead brings to one stream: nothing, prompt lookup and a draft model in turns on
+the same prompts, and whether the tokens are the same.
 
     python -m benchmarks.speculation --json benchmarks/results/speculation.json
 

@@ -226,10 +226,40 @@ def balance_live() -> str:
     return note + table(heads, rows)
 
 
+def speculation() -> str:
+    report = json.loads((RESULTS / "speculation.json").read_text())
+    heads = ["one stream", "temperature", "no guesses", "prompt lookup", "draft model"]
+    rows = [
+        [
+            case["name"],
+            f"{row['temperature']:g}",
+            *(_guessing(way, row["ways"][0]) for way in row["ways"]),
+        ]
+        for case in report["cases"]
+        for row in case["rows"]
+    ]
+    note = (
+        f"{report['model']} with {report['draft']} as the draft, tokens a second and guesses that "
+        f"were right, {report['tokens']} tokens, middle of {report['rounds']} rounds in turn. "
+        f"{machine(report)}.\n\n"
+    )
+    return note + table(heads, rows)
+
+
+def _guessing(way: dict, off: dict) -> str:
+    speed = f"{way['tokens_per_second']:.0f}"
+    if way is off:
+        return speed
+    ratio = way["tokens_per_second"] / off["tokens_per_second"]
+    right = f", {way['right']} of {way['guessed']}" if way["guessed"] else ", none made"
+    return f"{speed} ({ratio:.2f}×{right})"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "peers": peers,
     "headline": headline,
     "serve": serve,
+    "speculation": speculation,
     "fidelity": fidelity,
     "perplexity": perplexity,
     "gateway": gateway,

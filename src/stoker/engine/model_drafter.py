@@ -26,7 +26,7 @@ AT_ONCE = 8
 """Tokens it computes together with a first guess: after right guesses it lacks one or two."""
 CATCHING_UP = 64
 """Tokens of a prompt it computes in a step, so that streams hardly wait for it."""
-WORTH_CATCHING_UP = 4
+WORTH_CATCHING_UP = 8
 """Prompt tokens for each token that may still come: a long prompt for a short answer is not."""
 TRIED = 8
 """Guesses before it is known what one takes; the middle of the latest counts, because the machine
