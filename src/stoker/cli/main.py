@@ -14,6 +14,7 @@ from stoker import __version__
 from stoker.errors import StokerError
 
 COMMANDS = {
+    "batch": "Answer a file of requests.",
     "bench": "Measure the engine or a server.",
     "chat": "Talk to a model in the terminal.",
     "config": "Check a configuration file, or explain its keys.",

@@ -40,5 +40,28 @@ def bar(title: str) -> Iterator[Report]:
         yield report
 
 
+@contextmanager
+def counter(title: str) -> Iterator[Report]:
+    """The same for things that are counted; both numbers of a report are theirs."""
+    if not sys.stderr.isatty():
+        yield _silent
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+    ) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
 def _silent(_done: int, _total: int) -> None:
     return
