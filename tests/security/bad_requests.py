@@ -175,10 +175,9 @@ def _models() -> Iterator[BadRequest]:
         yield BadRequest(
             f"model is {kind}", _body(GOOD_CHAT, {"model": value}), "model_not_found", "model", 404
         )
-    for kind, value in {**NOT_TEXT, "null": None, "list": [MODEL]}.items():
+    for kind, value in {**NOT_TEXT, "list": [MODEL]}.items():
         yield chat(f"model is {kind}", "model", model=value)
-    yield chat("model is missing", "model", model=GONE)
-    yield text("model is missing", "model", model=GONE)
+        yield text(f"model is {kind}", "model", model=value)
 
 
 def _messages() -> Iterator[BadRequest]:

@@ -30,6 +30,8 @@ class Named(msgspec.Struct, frozen=True):
 
 
 class MaybeNamed(msgspec.Struct, frozen=True):
+    """`model` may be left out, or null, as long as one model is served."""
+
     model: str | None = None
 
 
@@ -75,8 +77,8 @@ class ByModel:
         await self._answer(exchange, last)
 
     async def _route(self, exchange: Exchange) -> Route:
-        named = await self._front.off_loop.read(exchange, Named)
-        return self._front.routes.resolve(named.model, exchange.principal)
+        named = await self._front.off_loop.read(exchange, MaybeNamed)
+        return resolve_only(self._front, named.model, exchange)
 
     async def _answer(self, exchange: Exchange, target: Target) -> None:
         if isinstance(target, OwnTarget):
@@ -93,21 +95,13 @@ class ByTaggedModel(ByModel):
         return resolve_tagged(self._front, named.model, exchange)
 
 
-class ByModelOrOnly(ByModel):
-    """Where `model` may be left out as long as one model is served."""
-
-    async def _route(self, exchange: Exchange) -> Route:
-        named = await self._front.off_loop.read(exchange, MaybeNamed)
-        return resolve_only(self._front, named.model, exchange)
-
-
 def resolve_only(front: Front, name: str | None, exchange: Exchange) -> Route:
     """Raises ModelNotFound, PermissionDenied, and InvalidRequest where the name is left out
     though there are several."""
     if name is not None:
         return front.routes.resolve(name, exchange.principal)
     visible = front.routes.visible(exchange.principal)
-    if len(visible) != 1:
+    if len({route.targets for route in visible}) != 1:  # one may have several names
         raise InvalidRequest("several models are served: name one", param="model")
     return front.routes.resolve(visible[0].name, exchange.principal)
 

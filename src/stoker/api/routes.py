@@ -11,7 +11,7 @@ import stoker
 from stoker.api.anthropic.models import ByInterface, GetAnthropicModel, ListAnthropicModels
 from stoker.api.anthropic.operations import anthropic_operations
 from stoker.api.asgi import Receive, Scope, Send
-from stoker.api.dispatch import ByModel, ByModelOrOnly, Endpoint
+from stoker.api.dispatch import ByModel, Endpoint
 from stoker.api.errors import JSON
 from stoker.api.exchange import Exchange
 from stoker.api.foreign import ForeignAnswers
@@ -76,11 +76,11 @@ def operations(front: Front) -> list[Operation]:
         ),
         Operation(
             "POST", "/tokenize", "Text or messages to token ids",
-            ByModelOrOnly(front, Tokenize), TokenizeRequest, Tokenized,
+            ByModel(front, Tokenize), TokenizeRequest, Tokenized,
         ),
         Operation(
             "POST", "/detokenize", "Token ids to text",
-            ByModelOrOnly(front, Detokenize), DetokenizeRequest, Detokenized,
+            ByModel(front, Detokenize), DetokenizeRequest, Detokenized,
         ),
         Operation(
             "GET", "/tokenizer_info", "What prompts are built of",

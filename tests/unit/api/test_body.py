@@ -140,8 +140,8 @@ async def test_a_client_that_leaves_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("body", "param", "message", "hint"),
     [
-        ({"messages": []}, "model", "'model' is required", ""),
-        ({"model": 1}, "model", "must be text, not a whole number", ""),
+        ({"model": "m"}, "messages", "'messages' is required", ""),
+        ({"model": 1}, "model", "must be text or null, not a whole number", ""),
         ({"temperature": 3}, "temperature", "must be a number <= 2.0", ""),
         ({"n": 0}, "n", "must be a whole number >= 1", ""),
         ({"mesages": []}, "mesages", "not a field", "Did you mean 'messages'?"),

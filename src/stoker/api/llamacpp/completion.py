@@ -31,7 +31,7 @@ class LlamaCppCompletions:
     def asked(self, body: LlamaCppRequest, limits: LimitsSection) -> Asked:
         _check(body)
         request = CompletionRequest(
-            model=body.model or "",
+            model=body.model,
             prompt=body.prompt,
             stream=body.stream,
             temperature=None if body.temperature is None else max(0.0, body.temperature),

@@ -13,7 +13,7 @@ CutAt = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
 
 
 class EmbeddingRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    model: str
+    model: str | None = None
     input: str | list[str | int | list[int]]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: AtLeastOne | None = None

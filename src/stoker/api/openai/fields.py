@@ -47,7 +47,8 @@ class StreamOptions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class SamplingFields(Tolerated, kw_only=True):
-    model: str
+    model: str | None = None
+    """None: the only one."""
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: AtLeastOne | None = None

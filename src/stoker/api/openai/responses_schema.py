@@ -85,7 +85,7 @@ class TextField(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ResponsesRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    model: str
+    model: str | None = None
     input: str | list[ResponseItem]
     instructions: str | None = None
     max_output_tokens: AtLeastOne | None = None

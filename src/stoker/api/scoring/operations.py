@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stoker.api.dispatch import ByModel, ByModelOrOnly
+from stoker.api.dispatch import ByModel
 from stoker.api.front import Front
 from stoker.api.openai.embedding_schema import EmbeddingList, EmbeddingRequest
 from stoker.api.openai.embeddings import Embeddings
@@ -20,14 +20,14 @@ def scoring_operations(front: Front) -> list[Operation]:
         *(
             Operation(
                 "POST", path, "Order documents by how well they answer a query",
-                ByModelOrOnly(front, Rerank), RerankRequest, Ranking,
+                ByModel(front, Rerank), RerankRequest, Ranking,
             )
             for path in ("/rerank", "/v1/rerank", "/v2/rerank")
         ),
         *(
             Operation(
                 "POST", path, "How well pairs of texts go together",
-                ByModelOrOnly(front, Scoring), ScoreRequest, ScoreList,
+                ByModel(front, Scoring), ScoreRequest, ScoreList,
             )
             for path in ("/score", "/v1/score")
         ),

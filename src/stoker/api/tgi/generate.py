@@ -49,7 +49,7 @@ class Generate:
             raise InvalidRequest("'parameters.seed' is out of range", param="parameters.seed")
         stream = self._stream if body.stream is None else body.stream
         request = CompletionRequest(
-            model=body.model or "",
+            model=body.model,
             prompt=body.inputs,
             stream=stream,
             max_tokens=parameters.max_new_tokens,

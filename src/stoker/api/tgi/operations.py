@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stoker.api.dispatch import ByModelOrOnly
+from stoker.api.dispatch import ByModel
 from stoker.api.front import Front
 from stoker.api.operation import Operation
 from stoker.api.surface_endpoint import on
@@ -16,17 +16,17 @@ def tgi_operations(front: Front) -> list[Operation]:
     return [
         Operation(
             "POST", "/generate", "Continue a text, in TGI's form",
-            ByModelOrOnly(front, on(Generate(stream=False, in_list=False))),
+            ByModel(front, on(Generate(stream=False, in_list=False))),
             GenerateRequest, Generated, TGI,
         ),
         Operation(
             "POST", "/generate_stream", "The same as a stream",
-            ByModelOrOnly(front, on(Generate(stream=True, in_list=False))),
+            ByModel(front, on(Generate(stream=True, in_list=False))),
             GenerateRequest, Generated, TGI,
         ),
         Operation(
             "POST", "/", "The same; `stream` says how, and what is whole stands in a list",
-            ByModelOrOnly(front, on(Generate(stream=False, in_list=True))),
+            ByModel(front, on(Generate(stream=False, in_list=True))),
             GenerateRequest, Generated, TGI,
         ),
         Operation("GET", "/info", "The one model, in TGI's form", Info(front), None, TgiInfo, TGI),
