@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from benchmarks.compat.clients.suites import CLIENTS
+from benchmarks.compat.langchain.suite import LANGCHAIN
+from benchmarks.compat.lm_eval.suite import LM_EVAL
 from benchmarks.compat.suite import Suite
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (*CLIENTS,)}
+SUITES: dict[str, Suite] = {
+    suite.name: suite for suite in (*CLIENTS, LANGCHAIN, LM_EVAL)
+}

@@ -22,7 +22,7 @@ STOP_SECONDS = 30.0
 
 class Workplace:
     """Of the suite called `name`, whose packages are in requirements/`name`.txt: the first line
-    names the package that is measured."""
+    names the package that is measured, in a comment where it need not be installed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -33,7 +33,8 @@ class Workplace:
 
     @property
     def requirement(self) -> str:
-        return (HERE / "requirements" / f"{self.name}.txt").read_text().splitlines()[0]
+        first = (HERE / "requirements" / f"{self.name}.txt").read_text().splitlines()[0]
+        return first.removeprefix("# ")
 
     @property
     def version(self) -> str:
@@ -81,20 +82,25 @@ class Workplace:
         """What a program in the suite's environment reports, at the path in COMPAT_REPORT, within
         so many seconds. Its exit code does not matter: tests that fail are in the report."""
         self.report.unlink(missing_ok=True)
-        environment = os.environ | variables | {"COMPAT_REPORT": str(self.report)}
+        self.execute(command, seconds, cwd, COMPAT_REPORT=str(self.report), **variables)
+        if not self.report.exists():
+            raise RuntimeError(f"{self.name} left no report: see {self.folder}/output.log")
+        return msgspec.json.decode(self.report.read_bytes(), type=Record)
+
+    def execute(
+        self, command: Sequence[str | Path], seconds: float, cwd: Path = ROOT, **variables: str
+    ) -> None:
+        """The same for a program that reports in a way of its own."""
         with (self.folder / "output.log").open("w") as log:
             subprocess.run(
                 [self.python, *command],
                 cwd=cwd,
-                env=environment,
+                env=os.environ | variables,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 timeout=seconds,
                 check=False,
             )
-        if not self.report.exists():
-            raise RuntimeError(f"{self.name} left no report: see {self.folder}/output.log")
-        return msgspec.json.decode(self.report.read_bytes(), type=Record)
 
     def pytest(
         self, tests: Path, arguments: Sequence[str], seconds: float, **variables: str

@@ -196,6 +196,31 @@ def test_documents_are_ranked_by_the_model_that_reads_both(
     assert answer["usage"]["total_tokens"] == sum(map(len, pairs))
 
 
+def test_texts_are_ranked_as_text_embeddings_inference_does(scorer: RunningServer) -> None:
+    texts = ["a cat", "sat.", "the dog"]
+    ranked = post(scorer, "/rerank", {"query": "the dog", "documents": texts})[1]["results"]
+    status, answer = post(scorer, "/rerank", {"query": "the dog", "texts": texts})
+    assert status == 200
+    assert answer == [{"index": r["index"], "score": r["relevance_score"]} for r in ranked]
+    body = {"query": "the dog", "texts": texts, "return_text": True, "top_n": 1}
+    (best,) = post(scorer, "/rerank", body)[1]
+    assert best["text"] == texts[best["index"]]
+    status, answer = post(scorer, "/rerank", {**body, "documents": texts})
+    assert (status, answer["error"]["param"]) == (400, "documents")
+    status, answer = post(scorer, "/rerank", {**body, "texts": []})
+    assert (status, answer["error"]["param"]) == (400, "texts")
+
+
+def test_texts_and_lists_of_ids_go_together_and_the_only_model_needs_no_name(
+    encoder: RunningServer,
+) -> None:
+    given = ["a dog", ids("[CLS]", "the", "[SEP]")]
+    status, answer = post(encoder, "/v1/embeddings", {"input": given})
+    assert (status, answer["model"]) == (200, MODEL)
+    each = [post(encoder, "/v1/embeddings", {"input": one})[1]["data"][0] for one in given]
+    assert [one["embedding"] for one in answer["data"]] == [one["embedding"] for one in each]
+
+
 def test_scores_of_an_embedding_model_are_cosines(encoder: RunningServer, client: OpenAI) -> None:
     found = client.embeddings.create(model=MODEL, input=TEXTS).data
     a, b, c = (np.array(item.embedding) for item in found)

@@ -146,6 +146,31 @@ def test_both_paths_are_one(server: RunningServer, path: str) -> None:
     assert body["content"] == whole(server, SURFACE, 12, 7)["content"]
 
 
+def test_conversations_need_no_model_and_no_version_in_the_path(server: RunningServer) -> None:
+    body = {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 4, "seed": 7, "temperature": 0, "cache_prompt": True, "id_slot": 0,
+    }  # fmt: skip
+    bare = call_of(server, "/chat/completions", body)
+    asked = {name: body[name] for name in ("messages", "max_tokens", "seed", "temperature")}
+    assert bare["choices"] == call_of(server, "/v1/chat/completions", asked)["choices"]
+    assert (bare["model"], bare["usage"]["completion_tokens"]) == (MODEL, 4)
+    counted = call_of(server, "/chat/completions/input_tokens", body)
+    assert counted == {"input_tokens": bare["usage"]["prompt_tokens"]}
+
+
+def test_models_have_their_names(server: RunningServer) -> None:
+    (model,) = call_of(server, "/models")["data"]
+    assert (model["id"], model["aliases"], model["max_model_len"]) == (MODEL, [MODEL], 2048)
+
+
+def test_speed_is_of_the_tokens_after_the_first(server: RunningServer) -> None:
+    one = ask(server, n_predict=1)["timings"]
+    assert (one["predicted_per_second"], one["predicted_per_token_ms"]) == (0.0, 0.0)
+    several = ask(server, n_predict=12)["timings"]
+    assert several["predicted_per_token_ms"] == pytest.approx(several["predicted_ms"] / 11)
+
+
 def test_an_error_has_its_status_inside(server: RunningServer) -> None:
     status, _, body = post(server, SURFACE, {"prompt": 5})
     error = json.loads(body)["error"]

@@ -120,7 +120,6 @@ def _options(surface: str, name: str, **changes: Any) -> SurfaceRequest:
 
 
 def _ollama(s: str) -> Iterator[SurfaceRequest]:
-    yield row(s, "without model", model=GONE)
     for kind, value in NOT_WHOLE.items():
         yield _options(s, f"num_predict is {kind}", num_predict=value)
     yield _options(s, "num_predict is 0", num_predict=0)

@@ -49,3 +49,11 @@ def test_the_model_is_the_one_that_is_named(tmp_path: Path) -> None:
         assert (status, answer["error"]["code"]) == (404, "model_not_found")
         status, answer = post(server, "free", "/rerank", query="the", documents=["in"])
         assert (status, answer["error"]["param"]) == (400, "model")
+
+
+def test_several_names_of_one_model_are_still_one(tmp_path: Path) -> None:
+    text = '[[models]]\nname = "one"\n[[routes]]\nname = "other"\ntargets = [{ model = "one" }]\n'
+    with gateway(tmp_path, text + tenant("free")) as server:
+        for asked in ({}, {"model": None}, {"model": "other"}):
+            status, answer = post(server, "free", "/v1/embeddings", **asked, input="the")
+            assert (status, answer["model"]) == (200, "one")

@@ -98,6 +98,7 @@ class LlamaCppShape:
         prompt_ms = 1000 * self._plan.timing.prompt
         answer_ms = 1000 * self._plan.timing.answer
         computed = num_prompt - one.num_cached_tokens
+        later = max(0, one.num_tokens - 1)  # the time is that from the first token to the last
         return Timings(
             cache_n=one.num_cached_tokens,
             prompt_n=computed,
@@ -106,8 +107,8 @@ class LlamaCppShape:
             prompt_per_second=_per_second(computed, prompt_ms),
             predicted_n=one.num_tokens,
             predicted_ms=answer_ms,
-            predicted_per_token_ms=answer_ms / max(1, one.num_tokens),
-            predicted_per_second=_per_second(one.num_tokens, answer_ms),
+            predicted_per_token_ms=answer_ms / max(1, later),
+            predicted_per_second=_per_second(later, answer_ms),
         )
 
     # --- tokens -----------------------------------------------------------------------------

@@ -10,14 +10,19 @@ from stoker.api.llamacpp.apply_template import (
     ApplyTemplate,
     ApplyTemplateRequest,
 )
+from stoker.api.llamacpp.chat import (
+    CountChatTokens,
+    InputTokens,
+    LlamaCppChat,
+    LlamaCppChatRequest,
+)
 from stoker.api.llamacpp.completion import LlamaCppCompletions
 from stoker.api.llamacpp.completion_schema import LlamaCppCompletion
 from stoker.api.llamacpp.dialect import LLAMACPP
 from stoker.api.llamacpp.models import ListNamedModels, NamedModels
 from stoker.api.llamacpp.props import Props, ShowProps, ShowSlots, Slot
 from stoker.api.llamacpp.schema import LlamaCppRequest
-from stoker.api.openai.chat_schema import ChatCompletion, ChatRequest
-from stoker.api.openai.chat_surface import ChatCompletions
+from stoker.api.openai.chat_schema import ChatCompletion
 from stoker.api.operation import Operation
 from stoker.api.surface_endpoint import on
 
@@ -37,8 +42,15 @@ def llamacpp_operations(front: Front) -> list[Operation]:
             ByModel(front, ApplyTemplate), ApplyTemplateRequest, AppliedTemplate, LLAMACPP,
         ),
         Operation(
-            "POST", "/chat/completions", "Answer a conversation",
-            ByModel(front, on(ChatCompletions())), ChatRequest, ChatCompletion, LLAMACPP,
+            "POST", "/chat/completions", "Answer a conversation, with llama.cpp's fields",
+            ByModel(front, on(LlamaCppChat())), LlamaCppChatRequest, ChatCompletion, LLAMACPP,
+        ),
+        *(
+            Operation(
+                "POST", path, "Count the tokens of a conversation, as llama.cpp does",
+                ByModel(front, CountChatTokens), LlamaCppChatRequest, InputTokens, LLAMACPP,
+            )
+            for path in ("/chat/completions/input_tokens", "/v1/chat/completions/input_tokens")
         ),
         Operation(
             "GET", "/models", "The models, each with all its names",

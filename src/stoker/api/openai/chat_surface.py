@@ -15,7 +15,7 @@ from stoker.config.schema import LimitsSection
 class ChatCompletions:
     """Implements Surface."""
 
-    record = ChatRequest
+    record: type[ChatRequest] = ChatRequest
     names: Mapping[str, str] = {}
 
     def asked(self, body: ChatRequest, limits: LimitsSection) -> Asked:

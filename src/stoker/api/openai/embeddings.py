@@ -65,8 +65,9 @@ def _check_dimensions(request: EmbeddingRequest, size: int) -> None:
 
 
 def _alike(given: str | list[str | int | list[int]]) -> Given:
-    """Raises InvalidRequest for a list of several kinds."""
-    if not isinstance(given, str) and len({type(item) for item in given}) > 1:
+    """Raises InvalidRequest for a list of single token ids and something else."""
+    kinds = {type(item) for item in given} if isinstance(given, list) else set()
+    if int in kinds and len(kinds) > 1:
         raise InvalidRequest("'input' mixes texts and token ids", param="input")
     return given  # type: ignore[return-value]
 

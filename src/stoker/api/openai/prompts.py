@@ -28,7 +28,7 @@ def read_prompts(
         raise InvalidRequest(
             f"'prompt' has more than {service.limits.batch_prompts} entries", param="prompt"
         )
-    if len({type(item) for item in prompt}) > 1:
+    if any(isinstance(item, int) for item in prompt):
         raise InvalidRequest("'prompt' mixes texts and token ids", param="prompt")
     return [
         _from_text(service, item)

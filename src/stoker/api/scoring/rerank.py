@@ -1,4 +1,5 @@
-"""POST /rerank, /v1/rerank and /v2/rerank, in the shape of Cohere and Jina that vLLM serves."""
+"""POST /rerank, /v1/rerank and /v2/rerank: in the shape of Cohere and Jina that vLLM serves, or for
+`texts` in that of text-embeddings-inference."""
 
 from __future__ import annotations
 
@@ -20,7 +21,11 @@ class Document(msgspec.Struct, frozen=True):
 class RerankRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     model: str | None = None
     query: str
-    documents: list[str | Document]
+    documents: list[str | Document] | None = None
+    texts: list[str] | None = None
+    """Instead of documents: the answer is a list of RankedText."""
+    return_text: bool = False
+    """With texts."""
     top_n: Count | None = None
     """None and 0: all."""
     return_documents: bool = True
@@ -33,6 +38,12 @@ class Ranked(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the document as it was given."""
     relevance_score: float
     document: Document | None = None
+
+
+class RankedText(msgspec.Struct, frozen=True, omit_defaults=True):
+    index: int
+    score: float
+    text: str | None = None
 
 
 class Ranking(msgspec.Struct, frozen=True):
@@ -51,17 +62,23 @@ class Rerank:
     async def __call__(self, exchange: Exchange) -> None:
         service = self._service
         request = await service.off_loop.read(exchange, RerankRequest)
-        if not request.documents:
-            raise InvalidRequest("'documents' is empty", param="documents")
-        reader = TextReader(service, "documents", request.truncate_prompt_tokens)
-        reader.check_number(len(request.documents))
+        field, texts = _texts(request)
+        reader = TextReader(service, field, request.truncate_prompt_tokens)
+        reader.check_number(len(texts))
         scores = PairScores(exchange, service, reader)
-        await exchange.while_connected(self._answer(exchange, request, scores))
+        await exchange.while_connected(self._answer(exchange, request, texts, scores))
 
-    async def _answer(self, exchange: Exchange, request: RerankRequest, scores: PairScores) -> None:
-        texts = [d if isinstance(d, str) else d.text for d in request.documents]
+    async def _answer(
+        self, exchange: Exchange, request: RerankRequest, texts: list[str], scores: PairScores
+    ) -> None:
         found = await scores.compute([(request.query, text) for text in texts])
         order = sorted(range(len(found)), key=lambda i: -found[i])[: request.top_n or None]
+        if request.texts is not None:
+            said = [
+                RankedText(i, found[i], texts[i] if request.return_text else None) for i in order
+            ]
+            await exchange.respond_json(said)
+            return
         shown = [Document(text) if request.return_documents else None for text in texts]
         await exchange.respond_json(
             Ranking(
@@ -71,3 +88,14 @@ class Rerank:
                 results=[Ranked(i, found[i], shown[i]) for i in order],
             )
         )
+
+
+def _texts(request: RerankRequest) -> tuple[str, list[str]]:
+    """The field and what it holds. Raises InvalidRequest unless it is one, with something."""
+    if (request.documents is None) == (request.texts is None):
+        raise InvalidRequest("give one of 'documents' and 'texts'", param="documents")
+    field = "documents" if request.texts is None else "texts"
+    given = [d if isinstance(d, str) else d.text for d in request.documents or request.texts or []]
+    if not given:
+        raise InvalidRequest(f"'{field}' is empty", param=field)
+    return field, given
