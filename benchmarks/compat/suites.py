@@ -7,6 +7,4 @@ from benchmarks.compat.langchain.suite import LANGCHAIN
 from benchmarks.compat.lm_eval.suite import LM_EVAL
 from benchmarks.compat.suite import Suite
 
-SUITES: dict[str, Suite] = {
-    suite.name: suite for suite in (*CLIENTS, LANGCHAIN, LM_EVAL)
-}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (*CLIENTS, LANGCHAIN, LM_EVAL)}
