@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from stoker.config.fleet_schema import BalanceSection
 from stoker.core.clock import Clock, SystemClock
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.frames import EngineSettings
 from stoker.fleet.interface import ReplicaSpec, ReplicaState
 from stoker.fleet.local import LocalPlacer, LocalReplica
@@ -64,11 +65,17 @@ async def running_pool(
     balancing: Balancing | None = None,
     stuck_after: float = 10.0,
     clock: Clock | None = None,
+    adapters: AdapterShelf | None = None,
 ) -> AsyncIterator[RunningPool]:
     clock = clock or SystemClock()
     spec = ReplicaSpec(model="tiny", source="", engine=engine)
     placer = LocalPlacer(
-        spec, clock, expected=count, max_restarts=max_restarts, stuck_after=stuck_after
+        spec,
+        clock,
+        expected=count,
+        max_restarts=max_restarts,
+        stuck_after=stuck_after,
+        adapters=adapters,
     )
     least_loaded = Balancing(BalanceSection(policy="least_loaded"))
     pool = ReplicaPool(placer, balancing or least_loaded, clock)

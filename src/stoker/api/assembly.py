@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stoker.api.answer import ThroughFront
@@ -26,6 +26,7 @@ from stoker.config.fleet_schema import (
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.config.ticket_key import read_ticket_keys
 from stoker.core.clock import SystemClock
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.interface import Backend
 from stoker.errors import Loading
 from stoker.fleet.outbox import Outbox
@@ -61,6 +62,7 @@ class Parts:
     entry: ModelEntry
     backend: Backend
     text: TextModel
+    adapters: AdapterShelf = field(default_factory=AdapterShelf)
 
 
 def assemble(
@@ -79,6 +81,7 @@ def assemble(
             name=parts.entry.name,
             backend=parts.backend,
             text=parts.text,
+            adapters=parts.adapters,
             limits=limits,
             metrics=metrics.model(parts.entry.name),
             off_loop=off_loop,
@@ -95,13 +98,15 @@ def assemble(
     )
     front = Front(
         services=services,
-        routes=route_table(config, list(services)),
+        routes=route_table(config, services),
         limits=limits,
         metrics=metrics,
         off_loop=off_loop,
         keyring=keyring,
         admission=admission,
         forwarder=Forwarder(config.backends),
+        adapter_folder=config.server.adapter_folder,
+        adaptable=frozenset(p.entry.name for p in models if p.entry.placer == "local"),
         created=now,
     )
     table = _replica_table(front, config, tickets, outbox) if replica else None
@@ -157,10 +162,11 @@ def price_of(entry: ModelEntry) -> Price:
     return Price.per_million(price.input, price.cached_input, price.output)
 
 
-def route_table(config: Config, own: Sequence[str]) -> RouteTable:
+def route_table(config: Config, services: Mapping[str, Service]) -> RouteTable:
     if config.server.replica:
-        return OneModel(own[0])
+        return OneModel(next(iter(services)))
     backends = {backend.name: backend for backend in config.backends}
+    own = {name: service.adapters.names for name, service in services.items()}
     return merged(own, [_route(route, backends) for route in config.routes])
 
 

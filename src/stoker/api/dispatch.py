@@ -82,7 +82,10 @@ class ByModel:
 
     async def _answer(self, exchange: Exchange, target: Target) -> None:
         if isinstance(target, OwnTarget):
-            await self._own[target.model](exchange)
+            service = self._front.services[target.model]
+            with service.adapters.using(target.adapter or exchange.wanted_adapter) as adapter:
+                exchange.adapter = adapter
+                await self._own[target.model](exchange)
         else:
             await self._foreign(exchange, target)
 

@@ -14,6 +14,7 @@ from stoker.api.body import ClientGone, read_body
 from stoker.api.dialect import OPENAI, Dialect
 from stoker.api.errors import JSON, Headers, closes, error_headers
 from stoker.config.schema import LimitsSection
+from stoker.core.adapter import BASE, AdapterSource
 from stoker.errors import InvalidRequest, StokerError, UnsupportedMediaType
 from stoker.gateway.admission import Visit
 from stoker.gateway.tenant import ANONYMOUS
@@ -45,6 +46,10 @@ class Exchange:
         self._body: bytes | None = None
         self.principal = ANONYMOUS
         """Whose request it is; the key gate sets it."""
+        self.adapter: AdapterSource | None = None
+        """What is added to the model that answers."""
+        self.wanted_adapter = BASE
+        """Its key, where a ticket names it."""
         self.body_size = 0
         """In bytes. What a request may cost to read is in proportion to it."""
         self.route = "-"
@@ -52,6 +57,10 @@ class Exchange:
         self.visit = Visit()
         self.receive = receive
         self.send = send
+
+    @property
+    def adapter_key(self) -> str:
+        return BASE if self.adapter is None else self.adapter.key
 
     @property
     def started(self) -> bool:

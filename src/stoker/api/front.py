@@ -31,6 +31,9 @@ class Front:
     admission: Admission
     forwarder: Forwarder = field(default_factory=Forwarder)
     """To servers that are not ours."""
+    adapter_folder: str = ""
+    """Adapters below it may be loaded at run time, for the models in `adaptable`."""
+    adaptable: frozenset[str] = frozenset()
     created: int
     """Unix seconds."""
     draining: bool = field(default=False, init=False)

@@ -64,4 +64,6 @@ class Plan:
     def identity(self, prefix: str) -> Identity:
         """The answer's, its id beginning as the surface's clients expect."""
         name = self.exchange.request_id.replace("req_", prefix)
-        return Identity(name, self.created, self.service.name)
+        adapter = self.exchange.adapter
+        model = self.service.name if adapter is None else adapter.name
+        return Identity(name, self.created, model)

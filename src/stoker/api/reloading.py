@@ -37,7 +37,7 @@ class Reloading:
             await self._limit(config, keyring)
         front.keyring = keyring
         front.forwarder.configure(config.backends)  # both at once: nobody is routed in between
-        front.routes = route_table(config, list(front.services))
+        front.routes = route_table(config, front.services)
         await front.forwarder.close_unused()
         for entry in served.models(config):
             service = front.services[entry.name]

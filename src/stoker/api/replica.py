@@ -137,6 +137,7 @@ def allowed(request: Request, ticket: Ticket) -> Request:
     """Raises PermissionDenied for anything but what the ticket was written for."""
     if (
         request.tenant != ticket.tenant
+        or request.adapter != ticket.adapter
         or request.sampling.max_tokens > ticket.max_tokens
         or not ticket.request_id.startswith(f"{request.request_id}/")
         or ticket.body

@@ -8,6 +8,7 @@ import msgspec
 from starlette.routing import Route, Router
 
 import stoker
+from stoker.api.adapters import adapter_operations
 from stoker.api.anthropic.models import ByInterface, GetAnthropicModel, ListAnthropicModels
 from stoker.api.anthropic.operations import anthropic_operations
 from stoker.api.asgi import Receive, Scope, Send
@@ -91,6 +92,7 @@ def operations(front: Front) -> list[Operation]:
         *tgi_operations(front),
         *llamacpp_operations(front),
         *scoring_operations(front),
+        *adapter_operations(front),
         *watching(front),
     ]  # fmt: skip
 

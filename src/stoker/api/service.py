@@ -11,6 +11,7 @@ from stoker.api.progress import Progress
 from stoker.config.schema import LimitsSection
 from stoker.constrain.trial import Trial
 from stoker.core.clock import Clock, SystemClock
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.interface import Backend, EngineState
 from stoker.gateway.admission import Admission
 from stoker.gateway.line import ModelLine
@@ -31,6 +32,7 @@ class Service:
     admission: Admission
     line: ModelLine
     answering: Answering
+    adapters: AdapterShelf = field(default_factory=AdapterShelf)
     created: int
     """Unix seconds, as the model list shows."""
     price: Price = field(default_factory=Price)

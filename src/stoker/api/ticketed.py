@@ -38,6 +38,7 @@ class Ticketed:
             raise PermissionDenied("the ticket is for frames")
         exchange.request_id = ticket.request_id.partition("/")[0]
         exchange.seconds = ticket.seconds
+        exchange.wanted_adapter = ticket.adapter
         exchange.principal = principal_of(ticket)
         with self._ledger.opened(ticket, exchange.request_id):
             self._front.check_accepting()

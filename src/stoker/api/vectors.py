@@ -112,6 +112,7 @@ class Vectors:
             sampling=SamplingParams(max_tokens=1),
             pooling=self._pooling,
             second_part=text.second_part,
+            adapter=exchange.adapter_key,
             timeout=seconds_left(exchange, self._service),
             tenant=tenant.name,
             priority=int(tenant.band),

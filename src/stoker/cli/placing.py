@@ -8,16 +8,31 @@ from pathlib import Path
 from stoker.config.fleet_schema import ModelEntry, RaySection
 from stoker.config.schema import Config
 from stoker.core.clock import SystemClock
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.client import Progress
 from stoker.fleet.interface import Placer, ReplicaSpec
 
 
-def make_placer(entry: ModelEntry, spec: ReplicaSpec, config: Config, progress: Progress) -> Placer:
+def make_placer(
+    entry: ModelEntry,
+    spec: ReplicaSpec,
+    config: Config,
+    progress: Progress,
+    adapters: AdapterShelf,
+) -> Placer:
     """Raises ConfigError for a placer that lacks what it needs."""
-    return _PLACERS[entry.placer](entry, spec, config, progress)
+    if entry.placer == "local":
+        return _local(entry, spec, config, progress, adapters)
+    return _ELSEWHERE[entry.placer](entry, spec, config)
 
 
-def _local(entry: ModelEntry, spec: ReplicaSpec, config: Config, progress: Progress) -> Placer:
+def _local(
+    entry: ModelEntry,
+    spec: ReplicaSpec,
+    config: Config,
+    progress: Progress,
+    adapters: AdapterShelf,
+) -> Placer:
     from stoker.fleet.local import LocalPlacer
 
     return LocalPlacer(
@@ -26,10 +41,11 @@ def _local(entry: ModelEntry, spec: ReplicaSpec, config: Config, progress: Progr
         expected=entry.replicas if entry.autoscale is None else entry.autoscale.maximum,
         max_restarts=config.engine.max_restarts,
         progress=progress,
+        adapters=adapters,
     )
 
 
-def _remote(entry: ModelEntry, spec: ReplicaSpec, config: Config, _progress: Progress) -> Placer:
+def _remote(entry: ModelEntry, spec: ReplicaSpec, config: Config) -> Placer:
     from stoker.config.ticket_key import read_ticket_keys
     from stoker.fleet.remote_placer import RemotePlacer
 
@@ -37,7 +53,7 @@ def _remote(entry: ModelEntry, spec: ReplicaSpec, config: Config, _progress: Pro
     return RemotePlacer(entry.urls, spec.model, key, SystemClock())
 
 
-def _ray(entry: ModelEntry, spec: ReplicaSpec, config: Config, _progress: Progress) -> Placer:
+def _ray(entry: ModelEntry, spec: ReplicaSpec, config: Config) -> Placer:
     from stoker.config.replica_file import replica_file
     from stoker.fleet.ray_cluster import check_installed
     from stoker.fleet.ray_placer import RayLaunch, RayPlacer
@@ -56,8 +72,7 @@ def resources(section: RaySection) -> dict[str, float]:
     return {name: float(amount) for name, amount in wanted.items() if amount}
 
 
-_PLACERS: dict[str, Callable[[ModelEntry, ReplicaSpec, Config, Progress], Placer]] = {
-    "local": _local,
+_ELSEWHERE: dict[str, Callable[[ModelEntry, ReplicaSpec, Config], Placer]] = {
     "remote": _remote,
     "kubernetes": _remote,
     "ray": _ray,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ from stoker.cli.progress import bar
 from stoker.config.fleet_schema import ModelEntry
 from stoker.config.paths import cache_folder
 from stoker.config.schema import Config
+from stoker.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stoker.model.spec import DecoderSpec
     from stoker.text.load import TextModel
 
 
@@ -27,6 +29,7 @@ class ServedModel:
 
     def __init__(self, entry: ModelEntry, config: Config) -> None:
         from stoker.core.clock import SystemClock
+        from stoker.engine.adapter_shelf import AdapterShelf
         from stoker.engine.settings import engine_settings
         from stoker.fleet.interface import ReplicaSpec
         from stoker.gateway.balancing import Balancing
@@ -42,7 +45,12 @@ class ServedModel:
         self.entry = entry
         self._cache = cache_folder(section)
         self._path = fetch(section)
-        self._metadata = read_metadata(self._path)
+        self._metadata, decoder = read_model(self._path)
+        self.adapters = AdapterShelf(
+            config.engine.max_adapters, config.engine.adapter_mib << 20, decoder
+        )
+        for name, folder in adapters_of(entry):
+            self.adapters.add(self.adapters.open(name, folder))
         self._vocabulary = load_vocabulary(self._path, self._metadata)
         self._bars = contextlib.ExitStack()
         own = msgspec.structs.replace(config, model=section)
@@ -53,7 +61,7 @@ class ServedModel:
         )
         spec = ReplicaSpec(model=entry.name, source=section.name, engine=engine)
         progress = self._bars.enter_context(bar(f"Loading {entry.name}"))
-        self.placer = make_placer(entry, spec, config, progress)
+        self.placer = make_placer(entry, spec, config, progress, self.adapters)
         self.backend = ReplicaPool(self.placer, Balancing(config.balance, key), SystemClock())
 
     async def start(self) -> None:
@@ -75,12 +83,25 @@ class ServedModel:
         await self.backend.close()
 
 
-def read_metadata(path: Path) -> Mapping[str, Any]:
-    """What the text layer needs of a model file. Raises ModelFileError or UnsupportedModel."""
+def read_model(path: Path) -> tuple[Mapping[str, Any], DecoderSpec]:
+    """What the text layer needs of a model file, and what adapters must fit. Raises ModelFileError
+    or UnsupportedModel."""
     from stoker.model.load import open_model
 
     model = open_model(path)
     try:
-        return model.metadata
+        return model.metadata, model.spec
     finally:
         model.close()
+
+
+def adapters_of(entry: ModelEntry) -> Iterator[tuple[str, Path]]:
+    """Names and folders. Raises ConfigError."""
+    for text in entry.adapters:
+        name, separator, folder = text.partition("=")
+        if not separator or not folder:
+            raise ConfigError(
+                f"an adapter of '{entry.name}' is not NAME=FOLDER: '{text[:80]}'",
+                hint="Write a name for clients, =, and the folder of adapter_config.json.",
+            )
+        yield name, Path(folder)

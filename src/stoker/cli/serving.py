@@ -90,7 +90,7 @@ class Serving:
         texts = await asyncio.gather(*(model.text() for model in self._models))
         self._passed("text layers ready")
         parts = [
-            Parts(model.entry, model.backend, text)
+            Parts(model.entry, model.backend, text, model.adapters)
             for model, text in zip(self._models, texts, strict=True)
         ]
         config = self._config

@@ -75,6 +75,8 @@ class ModelEntry(Table, frozen=True, kw_only=True):
     """A smaller model with the same vocabulary, that guesses ahead; empty: none."""
     quantize: Literal["q8_0", "q4_1", "q4_k"] | None = None
     """Quantise safetensors weights while loading."""
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters, each NAME=FOLDER; clients ask for NAME as for any model."""
     placer: Literal["local", "remote", "ray", "kubernetes"] = "local"
     """Who runs the replicas: this machine, somebody else (at `urls`), Ray, or Kubernetes."""
     replicas: Positive = 1
@@ -174,6 +176,8 @@ class KeyEntry(Table, frozen=True, kw_only=True):
     """UTC unless it says otherwise; not set: never."""
     models: tuple[Name, ...] = ()
     """What it may use of what its tenant may. Empty: all of that."""
+    admin: bool = False
+    """It may load and unload adapters."""
 
 
 class QueueSection(Table, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ def replica_file(entry: ModelEntry, source: str, config: Config) -> str:
             "served_name": entry.name,
             "draft": entry.draft,
             "quantize": entry.quantize,
+            "adapters": entry.adapters,
         },
         "engine": engine,
         "log": msgspec.to_builtins(config.log),

@@ -37,6 +37,8 @@ class ModelSection(Table, frozen=True, kw_only=True):
     """A smaller model of the same vocabulary, named as `name` is, that guesses ahead; or none."""
     quantize: Literal["q8_0", "q4_1", "q4_k"] | None = None
     """Quantise safetensors weights while loading."""
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters, each NAME=FOLDER; clients ask for NAME as for any model."""
     replicas: Positive = 1
     """Processes that serve it; they share the machine's cores."""
     cache: str = ""
@@ -142,6 +144,9 @@ class ServerSection(Table, frozen=True, kw_only=True):
     loopback. Never printed."""
     replica: bool = False
     """Serve fronts only: every request needs a ticket under edge.ticket_key_file."""
+    adapter_folder: str = ""
+    """LoRA adapters below it may be loaded while the server runs, by keys that are `admin`; empty:
+    none may."""
     drain_seconds: Annotated[float, msgspec.Meta(ge=0)] = 30.0
     """Running requests get so long to finish at shutdown."""
 

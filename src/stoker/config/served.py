@@ -18,6 +18,7 @@ def models(config: Config) -> tuple[ModelEntry, ...]:
             source=section.name,
             draft=section.draft,
             quantize=section.quantize,
+            adapters=section.adapters,
             replicas=section.replicas,
         ),
     )

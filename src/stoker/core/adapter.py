@@ -14,6 +14,8 @@ class AdapterSource(msgspec.Struct, frozen=True):
     digest: str
     path: str
     """Folder of its files."""
+    num_bytes: int = 0
+    """Of its files."""
 
     @property
     def key(self) -> str:

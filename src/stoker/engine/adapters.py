@@ -24,16 +24,9 @@ class Adapters:
                 param="engine.max_adapters",
                 hint="Raise engine.max_adapters, or unload one.",
             )
-        size = self._executor.load_adapter(source, self._left)
-        self._bytes[source.key] = size
-        self._left -= size
-        if self._left < 0:
-            self.unload(source.key)
-            raise ConfigError(
-                f"adapter '{source.name}' needs {size} bytes: more than there is room for",
-                param="engine.adapter_mib",
-                hint="Raise engine.adapter_mib, or unload another adapter.",
-            )
+        self._executor.load_adapter(source, self._left)
+        self._bytes[source.key] = source.num_bytes
+        self._left -= source.num_bytes
 
     def unload(self, key: str) -> None:
         """No request may need it any more. Unknown keys are ignored."""

@@ -20,6 +20,7 @@ from stoker.core.output import FinishReason, TokenDelta
 from stoker.core.request import Request
 from stoker.core.validation import refuse_too_long, validate
 from stoker.engine import frames, rejection
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.frames import EngineSettings
 from stoker.engine.interface import BlockListener, EngineInfo, EngineLoad, EngineState
 from stoker.engine.rest import Rest
@@ -44,8 +45,10 @@ class EngineClient:
         stuck_after: float = 10.0,
         clock: Clock | None = None,
         progress: Progress | None = None,
+        adapters: AdapterShelf | None = None,
     ) -> None:
         self._settings = settings
+        self._adapters = adapters or AdapterShelf()
         self._clock = clock or SystemClock()
         self._progress = progress
         self._blocks: BlockListener | None = None
@@ -104,6 +107,7 @@ class EngineClient:
         """Starts the process and waits until the model is loaded. Raises SetupError's kinds, or
         ReplicaLost when the process died."""
         self._loaded = asyncio.get_running_loop().create_future()
+        self._adapters.follow(self._supervisor.send)
         self._task = asyncio.create_task(self._supervise(), name="engine supervisor")
         try:
             await self._loaded
@@ -156,6 +160,7 @@ class EngineClient:
     async def close(self) -> None:
         """Ends every stream and the process. Safe to call twice."""
         self._stop(errors.NoCapacity("the engine was closed while loading"))
+        self._adapters.leave(self._supervisor.send)
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -181,6 +186,7 @@ class EngineClient:
         if request.request_id in self._streams:
             raise errors.InternalError("two requests have the same id")
         validate(request, self.info.vocab_size, self.info.abilities)
+        self._adapters.check(request.adapter)
         refuse_too_long(request, self.info.max_context)
         try:
             frames.encode(frames.Submit(request))  # later there may be nobody left to refuse it to
@@ -250,6 +256,8 @@ class EngineClient:
 
     def engine_ready(self, info: EngineInfo) -> None:
         self._info = info
+        for source in self._adapters.sources:
+            self._supervisor.send(frames.LoadAdapter(source))
         self._rested(asleep=False)
         self._on_trial = None
         self._suspects.clear()
@@ -284,17 +292,16 @@ class EngineClient:
                 for delta in deltas:
                     self._deliver(delta)
                 self._try_suspect()
-            case frames.Asleep():
-                self._rested(asleep=True)
-            case frames.Awake():
-                self._rested(asleep=False)
+            case frames.Asleep() | frames.Awake():
+                self._rested(asleep=isinstance(frame, frames.Asleep))
             case frames.Blocks(events):
                 if self._blocks is not None:
                     self._blocks.changed(events)
             case frames.Computing(request_ids):
-                computing = frozenset(request_ids)
-                for request_id, stream in self._streams.items():
-                    stream.computing = request_id in computing
+                self._computing(frozenset(request_ids))
+            case frames.AdapterLoaded(_, error):
+                if error is not None:
+                    log.error("%s", error.message)
             case frames.Rejected():
                 self._reject(frame)
                 self._try_suspect()
@@ -303,6 +310,10 @@ class EngineClient:
                     self._progress(done, total)
             case _:
                 raise errors.ProtocolError(f"{type(frame).__name__} is not for a front")
+
+    def _computing(self, request_ids: frozenset[RequestId]) -> None:
+        for request_id, stream in self._streams.items():
+            stream.computing = request_id in request_ids
 
     def _rested(self, *, asleep: bool) -> None:
         if asleep and self._blocks is not None:

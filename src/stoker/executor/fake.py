@@ -104,10 +104,9 @@ class FakeExecutor:
             for slot in range(self.options.block_size):
                 self._slots[target, slot] = self._slots.get((source, slot), b"")
 
-    def load_adapter(self, source: AdapterSource, most_bytes: int) -> int:
+    def load_adapter(self, source: AdapterSource, most_bytes: int) -> None:
         check_unchanged(source, most_bytes)
         self._adapters.add(source.key)
-        return 0
 
     def unload_adapter(self, key: str) -> None:
         self._adapters.remove(key)

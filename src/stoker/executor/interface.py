@@ -89,9 +89,9 @@ class Executor(Protocol):
         """Copies source to destination blocks. Runs after every plan already submitted."""
         ...
 
-    def load_adapter(self, source: AdapterSource, most_bytes: int) -> int:
-        """From now on slices may name it. Returns the bytes it takes. Raises ConfigError for one
-        that is larger than `most_bytes`, changed, or does not fit, ModelFileError for a defect."""
+    def load_adapter(self, source: AdapterSource, most_bytes: int) -> None:
+        """From now on slices may name it. Raises ConfigError for files of more than `most_bytes`,
+        or that changed or do not fit, ModelFileError for a defect."""
         ...
 
     def unload_adapter(self, key: str) -> None:

@@ -158,8 +158,8 @@ class NativeExecutor:
         for source, target in pairs:
             self.decoder.copy_block(source, target)
 
-    def load_adapter(self, source: AdapterSource, most_bytes: int) -> int:
-        return self._adapters.load(self.decoder, source, most_bytes)
+    def load_adapter(self, source: AdapterSource, most_bytes: int) -> None:
+        self._adapters.load(self.decoder, source, most_bytes)
 
     def unload_adapter(self, key: str) -> None:
         self._adapters.unload(key)

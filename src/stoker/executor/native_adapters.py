@@ -19,12 +19,11 @@ class NativeAdapters:
         self._spec = spec
         self._loaded: dict[str, Adapter] = {}
 
-    def load(self, decoder: Decoder, source: AdapterSource, most_bytes: int) -> int:
-        """Returns the bytes it takes. Raises ConfigError or ModelFileError."""
+    def load(self, decoder: Decoder, source: AdapterSource, most_bytes: int) -> None:
+        """Raises ConfigError or ModelFileError."""
         check_unchanged(source, most_bytes)
-        adapter = load_adapter(decoder, read_adapter(Path(source.path), self._spec))
-        self._loaded[source.key] = adapter
-        return adapter.num_bytes
+        pairs = read_adapter(Path(source.path), self._spec)
+        self._loaded[source.key] = load_adapter(decoder, pairs)
 
     def unload(self, key: str) -> None:
         self._loaded.pop(key, None)

@@ -13,6 +13,7 @@ import msgspec
 from stoker.core.clock import Clock
 from stoker.core.output import Finish, FinishReason, TokenDelta
 from stoker.core.request import Request
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.client import EngineClient, Progress
 from stoker.engine.interface import EngineInfo, EngineState
 from stoker.engine.stream import Stream
@@ -123,6 +124,7 @@ class LocalPlacer:
         max_restarts: int = 5,
         stuck_after: float = SHORTEST_LIMIT,
         progress: Progress | None = None,
+        adapters: AdapterShelf | None = None,
     ) -> None:
         threads = max(1, spec.engine.threads // expected)
         self._engine = msgspec.structs.replace(spec.engine, threads=threads)
@@ -131,6 +133,7 @@ class LocalPlacer:
         self._max_restarts = max_restarts
         self._stuck_after = stuck_after
         self._progress = progress
+        self._adapters = adapters
         self._replicas: dict[ReplicaId, LocalReplica] = {}
         self._numbers = itertools.count(1)
         self._changed: Callable[[], None] = lambda: None
@@ -158,6 +161,7 @@ class LocalPlacer:
             stuck_after=self._stuck_after,
             clock=self._clock,
             progress=self._progress,
+            adapters=self._adapters,
             changed=self._notice,
         )
         replica = self._replicas[replica_id] = LocalReplica(replica_id, backend)

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from stoker import errors
+from stoker.core.adapter import BASE
 from stoker.core.clock import Clock
 from stoker.core.ids import RequestId
 from stoker.core.output import Finish, FinishReason, TokenDelta
@@ -88,7 +89,9 @@ class RemoteBackend:
     async def submit(self, request: Request) -> AsyncGenerator[TokenDelta, None]:
         if self.state is not EngineState.READY:
             raise errors.NoCapacity("this replica is not ready")
-        ticket = self._ticket(request.request_id, request.tenant, request.sampling.max_tokens)
+        ticket = self._ticket(
+            request.request_id, request.tenant, request.sampling.max_tokens, request.adapter
+        )
         stream = RemoteStream(self._session, self._url, request, self._headers(ticket))
         self._idle.clear()
         self._streams[request.request_id] = stream
@@ -133,13 +136,14 @@ class RemoteBackend:
         await asyncio.gather(self._watching, return_exceptions=True)
         await self._answers.close()
 
-    def _ticket(self, request_id: str, tenant: str, max_tokens: int) -> Ticket:
+    def _ticket(self, request_id: str, tenant: str, max_tokens: int, adapter: str = BASE) -> Ticket:
         """A new one each time: a ticket is good once."""
         return Ticket(
             request_id=f"{request_id}/{secrets.token_hex(8)}",
             tenant=tenant,
             model=self._model,
             max_tokens=max_tokens,
+            adapter=adapter,
             expires=self._clock.wall() + TICKET_SECONDS,
         )
 

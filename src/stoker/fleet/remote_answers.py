@@ -86,6 +86,7 @@ class RemoteAnswers:
             tenant=request.tenant,
             model=self._model,
             max_tokens=request.sampling.max_tokens,
+            adapter=request.adapter,
             priority=request.priority,
             expires=self._clock.wall() + TICKET_SECONDS,
             body=body,

@@ -30,6 +30,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: str
     max_tokens: int
     """The most it may produce."""
+    adapter: str = ""
+    """Key of the adapter that computes it."""
     priority: int = 0
     expires: float
     """Unix seconds."""

@@ -95,7 +95,9 @@ def tenant_of(entry: TenantEntry) -> Tenant:
 
 
 def _key(entry: KeyEntry, tenant: Tenant) -> _Key:
-    principal = Principal(tenant=tenant, key_id=entry.id, models=frozenset(entry.models))
+    principal = Principal(
+        tenant=tenant, key_id=entry.id, models=frozenset(entry.models), admin=entry.admin
+    )
     digest = bytes.fromhex(entry.digest.removeprefix("sha256:"))
     return _Key(digest, principal, _seconds(entry.expires))
 

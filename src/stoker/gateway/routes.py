@@ -18,6 +18,8 @@ class OwnTarget(msgspec.Struct, frozen=True):
     """A model on replicas of ours."""
 
     model: str
+    adapter: str = ""
+    """Name of the one that is added to it."""
 
 
 class ForeignTarget(msgspec.Struct, frozen=True):
@@ -71,6 +73,16 @@ class RouteTable:
             and (principal.tenant.privacy is Privacy.ANY or any(map(_stays, route.targets)))
         ]
 
+    def has(self, name: str) -> bool:
+        return name.casefold() in self._routes
+
+    def with_route(self, route: Route) -> RouteTable:
+        """It stands last."""
+        return RouteTable([*self._routes.values(), route])
+
+    def without(self, name: str) -> RouteTable:
+        return RouteTable(r for known, r in self._routes.items() if known != name.casefold())
+
     def _unknown(self, name: str, principal: Principal) -> str:
         names = [route.name for route in self.visible(principal)]
         near = difflib.get_close_matches(name, names, SHOWN) or names[:SHOWN]
@@ -101,7 +113,10 @@ def own_route(name: str) -> Route:
     return Route(name, (OwnTarget(name),))
 
 
-def merged(own: Sequence[str], routes: Sequence[Route]) -> RouteTable:
-    """Every model of ours under its own name, unless a route has taken that name for itself."""
+def merged(own: Mapping[str, Iterable[str]], routes: Sequence[Route]) -> RouteTable:
+    """Every model of ours with its adapters, each under its own name, unless a route has taken that
+    name for itself."""
     taken = {route.name.casefold() for route in routes}
-    return RouteTable([*routes, *(own_route(name) for name in own if name.casefold() not in taken)])
+    names = [own_route(model) for model in own]
+    names += [Route(name, (OwnTarget(model, name),)) for model in own for name in own[model]]
+    return RouteTable([*routes, *(route for route in names if route.name.casefold() not in taken)])

@@ -51,6 +51,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Empty for the anonymous tenant of a server without keys."""
     models: frozenset[str] = frozenset()
     """What this key may use of what the tenant may; empty: all of it."""
+    admin: bool = False
+    """It may change what is served."""
 
     def may_use(self, model: str) -> bool:
         return all(not allowed or model in allowed for allowed in (self.tenant.models, self.models))

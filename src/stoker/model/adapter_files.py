@@ -25,26 +25,29 @@ def adapter_source(name: str, folder: Path, most_bytes: int) -> AdapterSource:
             f"'{name[:64]}' cannot be an adapter's name",
             hint="Letters, digits and . _ : / - after a letter or digit, at most 128 in all.",
         )
-    return AdapterSource(name, _digest(folder, most_bytes), str(folder.resolve()))
+    digest, size = _digest(folder, most_bytes)
+    return AdapterSource(name, digest, str(folder.resolve()), size)
 
 
 def check_unchanged(source: AdapterSource, most_bytes: int) -> None:
     """Raises as `adapter_source`, and ConfigError when the files differ from what they were: a
     stream that goes on with other weights would not be the same one."""
-    if _digest(Path(source.path), most_bytes) != source.digest:
+    if _digest(Path(source.path), most_bytes)[0] != source.digest:
         raise ConfigError(
             f"the files of adapter '{source.name}' changed since it was loaded",
             hint="Unload it, and load it again.",
         )
 
 
-def _digest(folder: Path, most_bytes: int) -> str:
+def _digest(folder: Path, most_bytes: int) -> tuple[str, int]:
+    """And the bytes of its files."""
     if not (folder / WEIGHTS).exists() and folder.is_dir():
         refuse_pickled(sorted(folder.iterdir()))
     digest = blake2b(digest_size=16)
+    size = 0
     for name in (CONFIG, WEIGHTS):
-        most_bytes -= _add(digest, folder / name, most_bytes)
-    return digest.hexdigest()
+        size += _add(digest, folder / name, most_bytes - size)
+    return digest.hexdigest(), size
 
 
 def _add(digest: blake2b, path: Path, most_bytes: int) -> int:

@@ -9,6 +9,7 @@ import pytest
 from stoker.cli.placing import make_placer, resources
 from stoker.config.fleet_schema import ModelEntry, RaySection
 from stoker.config.schema import Config
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.frames import EngineSettings
 from stoker.errors import SetupError
 from stoker.fleet.interface import ReplicaSpec
@@ -21,7 +22,13 @@ def test_a_missing_package_is_said_with_the_extra_that_has_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     spec = ReplicaSpec(model="m", source="m", engine=EngineSettings())
     with pytest.raises(SetupError) as refused:
-        make_placer(ModelEntry(name="m", placer="ray"), spec, Config(), lambda done, total: None)
+        make_placer(
+            ModelEntry(name="m", placer="ray"),
+            spec,
+            Config(),
+            lambda done, total: None,
+            AdapterShelf(),
+        )
     assert "stoker[ray]" in refused.value.hint
 
 

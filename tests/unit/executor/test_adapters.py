@@ -48,7 +48,7 @@ def executor(
     built = NativeExecutor(model, NativeOptions(threads=2, kv_bytes=1 << 22, max_context=128))
     built.load()
     for source in sources:
-        assert built.load_adapter(source, ROOM) < ROOM
+        built.load_adapter(source, ROOM)
     yield built
     built.close()
 

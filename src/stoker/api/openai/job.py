@@ -106,6 +106,7 @@ def make_job(
                 prompt_token_ids=tuple(ids),
                 sampling=with_seed_of(sampling, choice if seeded else index),
                 constraint=constraint,
+                adapter=exchange.adapter_key,
                 timeout=seconds,
                 tenant=tenant.name,
                 priority=int(tenant.band),

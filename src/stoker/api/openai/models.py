@@ -18,6 +18,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     owned_by: str = "stoker"
     """Or the name of the backend that answers first."""
+    parent: str | None = None
+    """Of an adapter: the model it is added to."""
     max_model_len: int | None = None
     """Most tokens of prompt and answer together; null while the model loads, and for models of
     other servers."""
@@ -59,4 +61,9 @@ def describe(front: Front, route: Route) -> Model:
         longest = service.backend.info.max_context
     except Loading:
         longest = None
-    return Model(id=route.name, created=service.created, max_model_len=longest)
+    return Model(
+        id=route.name,
+        created=service.created,
+        parent=service.name if first.adapter else None,
+        max_model_len=longest,
+    )
