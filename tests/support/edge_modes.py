@@ -17,6 +17,7 @@ from stoker.config import served
 from stoker.config.load import load
 from stoker.config.schema import Config
 from stoker.core.clock import SystemClock
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.frames import EngineSettings
 from stoker.fleet.interface import ReplicaSpec
 from stoker.gateway.balancing import Balancing
@@ -38,7 +39,7 @@ class RemoteGateway(Gateway):
 
     def _remote(self, entry: Any) -> Parts:
         spec = ReplicaSpec(model=entry.name, source="", engine=EngineSettings(executor="fake"))
-        placer = make_placer(entry, spec, self.config, lambda done, total: None)
+        placer = make_placer(entry, spec, self.config, lambda done, total: None, AdapterShelf())
         pool = ReplicaPool(placer, Balancing(self.config.balance), SystemClock())
         self.starting = asyncio.create_task(pool.start())
         return Parts(entry, pool, tiny_text())

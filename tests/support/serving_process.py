@@ -23,6 +23,7 @@ from stoker.cli.placing import make_placer
 from stoker.config.fleet_schema import ModelEntry
 from stoker.config.schema import Config
 from stoker.core.clock import SystemClock
+from stoker.engine.adapter_shelf import AdapterShelf
 from stoker.engine.frames import EngineSettings
 from stoker.executor.fake import FakeOptions
 from stoker.fleet.interface import ReplicaSpec
@@ -45,7 +46,8 @@ class FakeServedModel:
         self.entry = entry
         engine = EngineSettings(executor="fake", fake=self.options)
         spec = ReplicaSpec(model=entry.name, source="", engine=engine)
-        placer = make_placer(entry, spec, config, lambda done, total: None)
+        self.adapters = AdapterShelf()
+        placer = make_placer(entry, spec, config, lambda done, total: None, self.adapters)
         self.backend = ReplicaPool(placer, Balancing(config.balance), SystemClock())
 
     async def start(self) -> None:

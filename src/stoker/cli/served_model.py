@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ import msgspec
 from stoker.cli.fetch import fetch, fetched_draft
 from stoker.cli.placing import make_placer
 from stoker.cli.progress import bar
+from stoker.config.adapter_entries import adapter_entries
 from stoker.config.fleet_schema import ModelEntry
 from stoker.config.paths import cache_folder
 from stoker.config.schema import Config
-from stoker.errors import ConfigError
 
 if TYPE_CHECKING:
     from stoker.model.spec import DecoderSpec
@@ -49,8 +49,8 @@ class ServedModel:
         self.adapters = AdapterShelf(
             config.engine.max_adapters, config.engine.adapter_mib << 20, decoder
         )
-        for name, folder in adapters_of(entry):
-            self.adapters.add(self.adapters.open(name, folder))
+        for name, folder in adapter_entries(entry):
+            self.adapters.add(self.adapters.open(name, Path(folder)))
         self._vocabulary = load_vocabulary(self._path, self._metadata)
         self._bars = contextlib.ExitStack()
         own = msgspec.structs.replace(config, model=section)
@@ -93,15 +93,3 @@ def read_model(path: Path) -> tuple[Mapping[str, Any], DecoderSpec]:
         return model.metadata, model.spec
     finally:
         model.close()
-
-
-def adapters_of(entry: ModelEntry) -> Iterator[tuple[str, Path]]:
-    """Names and folders. Raises ConfigError."""
-    for text in entry.adapters:
-        name, separator, folder = text.partition("=")
-        if not separator or not folder:
-            raise ConfigError(
-                f"an adapter of '{entry.name}' is not NAME=FOLDER: '{text[:80]}'",
-                hint="Write a name for clients, =, and the folder of adapter_config.json.",
-            )
-        yield name, Path(folder)

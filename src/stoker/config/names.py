@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from stoker.config import served
+from stoker.config.adapter_entries import adapter_entries
 from stoker.config.fleet_schema import KeyEntry, RouteEntry, TargetEntry, TenantEntry
 from stoker.config.redaction import plain
 from stoker.config.refusal import contradiction, repeated
@@ -15,6 +17,7 @@ from stoker.config.spelling import AllNames
 def check_names(config: Config) -> None:
     """Raises ConfigError for two entries of one name, or two keys of one digest."""
     _check_unique("models", "name", (entry.name for entry in config.models))
+    _check_adapters(config)
     _check_unique("backends", "name", (entry.name for entry in config.backends))
     _check_unique("routes", "name", (entry.name for entry in config.routes))
     _check_unique("tenants", "name", (entry.name for entry in config.tenants))
@@ -27,6 +30,21 @@ def check_names(config: Config) -> None:
             raise contradiction(
                 where, f"is that of {first}", "One key belongs to one entry; make another."
             )
+
+
+def _check_adapters(config: Config) -> None:
+    """One answers to its name, so that is neither a model's nor another adapter's."""
+    own = served.models(config)
+    seen = {model.name.casefold() for model in own}
+    for model in own:
+        for name, _ in adapter_entries(model):
+            if name.casefold() in seen:
+                raise contradiction(
+                    f"the adapters of '{model.name}'",
+                    f"have '{name}', which is a model's or another adapter's name",
+                    "Give it another one.",
+                )
+            seen.add(name.casefold())
 
 
 def _check_unique(section: str, field: str, names: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stoker.config.adapter_entries import adapter_entries
 from stoker.config.fleet_schema import ModelEntry
 from stoker.config.schema import Config
 
@@ -26,5 +27,7 @@ def models(config: Config) -> tuple[ModelEntry, ...]:
 
 def names(config: Config) -> list[str]:
     """What a request may name, routes first; a route may have taken a model's name."""
-    every = [route.name for route in config.routes] + [model.name for model in models(config)]
+    own = models(config)
+    every = [route.name for route in config.routes] + [model.name for model in own]
+    every += [name for model in own for name, _ in adapter_entries(model)]
     return list({name.casefold(): name for name in reversed(every)}.values())[::-1]

@@ -9,7 +9,7 @@ from stoker.gateway.tenant import ANONYMOUS, Principal, Privacy, Tenant
 AWAY = ForeignTarget("provider", "big")
 NEAR = ForeignTarget("next-door", "big", private=True)
 TABLE = merged(
-    ["Small", "tiny"],
+    {"Small": [], "tiny": []},
     [
         Route("chat", (OwnTarget("Small"), AWAY)),
         Route("big", (AWAY,)),
@@ -50,3 +50,13 @@ def test_a_model_a_client_may_not_use_does_not_exist_for_it() -> None:
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ModelNotFound, match="'Small' is"):
         TABLE.resolve("smal", ANONYMOUS)
+
+
+def test_an_adapter_has_a_name_of_its_own_until_it_goes() -> None:
+    table = merged({"Small": ["Poet", "chat"]}, [Route("chat", (AWAY,))])
+    poet = Route("Poet", (OwnTarget("Small", "Poet"),))
+    assert table.resolve("poet", ANONYMOUS) == poet
+    assert table.resolve("chat", ANONYMOUS).targets == (AWAY,)
+    without = table.without("poet")
+    assert not without.has("Poet")
+    assert without.with_route(poet).resolve("POET", ANONYMOUS) == poet
