@@ -100,13 +100,17 @@ class ByTaggedModel(ByModel):
 
 def resolve_only(front: Front, name: str | None, exchange: Exchange) -> Route:
     """Raises ModelNotFound, PermissionDenied, and InvalidRequest where the name is left out
-    though there are several."""
+    though there are several. Nobody gets an adapter without naming it."""
     if name is not None:
         return front.routes.resolve(name, exchange.principal)
-    visible = front.routes.visible(exchange.principal)
+    visible = [r for r in front.routes.visible(exchange.principal) if not _adapted(r)]
     if len({route.targets for route in visible}) != 1:  # one may have several names
         raise InvalidRequest("several models are served: name one", param="model")
     return front.routes.resolve(visible[0].name, exchange.principal)
+
+
+def _adapted(route: Route) -> bool:
+    return any(isinstance(target, OwnTarget) and target.adapter for target in route.targets)
 
 
 def resolve_tagged(front: Front, name: str, exchange: Exchange) -> Route:

@@ -143,6 +143,12 @@ async def test_every_surface_selects_it_by_its_name(
     assert running.backend.submitted[-1].adapter == running.shelf.sources[0].key
 
 
+async def test_where_no_model_is_named_it_is_the_one_without_an_adapter(running: Adapted) -> None:
+    assert (await loaded(running))[0] == 200
+    assert (await ask(running, "user", model=None, max_tokens=5)).status == 200
+    assert running.backend.submitted[-1].adapter == ""
+
+
 async def test_running_requests_keep_it(running: Adapted) -> None:
     await loaded(running)
     alone = await text_of(running, "poet")
