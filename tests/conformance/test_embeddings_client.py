@@ -153,7 +153,7 @@ def test_a_text_that_is_too_long_is_refused_unless_it_may_be_cut(client: OpenAI)
         ({"input": [1, -1]}, "input"),
         ({"input": [[96]]}, "input"),
         ({"input": ["a"] * 301}, "input"),
-        ({"input": {"text": "a"}}, "input"),
+        ({"input": {"text": "a"}}, "input.text"),
         ({"input": "\ud800"}, None),
         ({"dimensions": 0}, "dimensions"),
         ({"encoding_format": "int8"}, "encoding_format"),
@@ -219,6 +219,18 @@ def test_texts_and_lists_of_ids_go_together_and_the_only_model_needs_no_name(
     assert (status, answer["model"]) == (200, MODEL)
     each = [post(encoder, "/v1/embeddings", {"input": one})[1]["data"][0] for one in given]
     assert [one["embedding"] for one in answer["data"]] == [one["embedding"] for one in each]
+
+
+def test_a_text_may_come_in_parts_as_for_llama_cpp(encoder: RunningServer) -> None:
+    parts = [{"type": "text", "text": "a "}, {"type": "text", "text": "dog"}]
+    given = ["a dog", {"content": parts}, {"prompt_string": "a dog"}]
+    found = post(encoder, "/v1/embeddings", {"input": given})[1]["data"]
+    (alone,) = post(encoder, "/v1/embeddings", {"input": given[1]})[1]["data"]
+    assert [one["embedding"] for one in found] == [alone["embedding"]] * 3
+    picture = {"content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
+    for wrong in ({}, {"content": parts, "prompt_string": "a"}, picture):
+        status, answer = post(encoder, "/v1/embeddings", {"input": wrong})
+        assert status == 400, answer
 
 
 def test_scores_of_an_embedding_model_are_cosines(encoder: RunningServer, client: OpenAI) -> None:

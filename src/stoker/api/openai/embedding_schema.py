@@ -8,13 +8,35 @@ import msgspec
 from msgspec import Meta
 
 from stoker.api.openai.fields import AtLeastOne, Ignored
+from stoker.errors import InvalidRequest
 
 CutAt = Annotated[int, Meta(ge=-1, le=2**31 - 1)]
 
 
+class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: Literal["text"]
+    text: str
+
+
+class TextObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """llama.cpp's: a text, or the parts of one."""
+
+    prompt_string: str | None = None
+    content: list[TextPart] | None = None
+
+    @property
+    def text(self) -> str:
+        """Raises InvalidRequest unless it holds one."""
+        if (self.prompt_string is None) == (self.content is None):
+            raise InvalidRequest(
+                "an object in 'input' holds one of 'prompt_string' and 'content'", param="input"
+            )
+        return self.prompt_string or "".join(part.text for part in self.content or [])
+
+
 class EmbeddingRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     model: str | None = None
-    input: str | list[str | int | list[int]]
+    input: str | TextObject | list[str | int | list[int] | TextObject]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: AtLeastOne | None = None
     """The first so many numbers, for models trained so that these are an embedding themselves."""

@@ -12,6 +12,7 @@ from stoker.api.openai.embedding_schema import (
     Embedding,
     EmbeddingList,
     EmbeddingRequest,
+    TextObject,
     TextUsage,
 )
 from stoker.api.service import Service
@@ -64,12 +65,19 @@ def _check_dimensions(request: EmbeddingRequest, size: int) -> None:
         )
 
 
-def _alike(given: str | list[str | int | list[int]]) -> Given:
-    """Raises InvalidRequest for a list of single token ids and something else."""
-    kinds = {type(item) for item in given} if isinstance(given, list) else set()
+def _alike(given: str | TextObject | list[str | int | list[int] | TextObject]) -> Given:
+    """Raises InvalidRequest for a list of single token ids and something else, and for objects
+    without a text."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, TextObject):
+        return given.text
+    kinds = {type(item) for item in given}
     if int in kinds and len(kinds) > 1:
         raise InvalidRequest("'input' mixes texts and token ids", param="input")
-    return given  # type: ignore[return-value]
+    return [  # type: ignore[return-value]
+        item.text if isinstance(item, TextObject) else item for item in given
+    ]
 
 
 def _shown(vectors: Sequence[Vector], request: EmbeddingRequest) -> list[Embedding]:
