@@ -28,7 +28,7 @@ public:
         workspace.reserve_low_rank(kTargets * size_t(rows_) * size_t(stride_));
     }
 
-    // Keeps scale * A x of every row of `in` that has such an adapter, for `add` and `add_tiles`.
+    // Keeps scale * A x of every row of `in` that has such an adapter, for `add_tiles`.
     void shrink(int layer, std::initializer_list<Target> targets, const Activations& in) const {
         if (groups_.empty()) return;
         const int count = int(targets.size());
@@ -38,24 +38,27 @@ public:
         });
     }
 
-    // out += B of what `shrink` kept.
-    void add(int layer, Target target, float* out, size_t out_stride) const {
+    // products[i] += scale * B A x for each target, rows `stride` apart. One phase: the products are
+    // thin, and waiting for one another would take longer than some of them do.
+    void apply(int layer, std::initializer_list<Target> targets, const Activations& in,
+               std::initializer_list<float*> products, size_t stride) const {
         if (groups_.empty()) return;
-        const int most = kGroup / kTileRows;
-        int tiles = 0;
-        for (const Group& group : groups_) tiles = std::max(tiles, group.adapter->at(layer, target).b.tiles());
-        const int parts = chunks(tiles, most);
-        pool_.run(parts * int(groups_.size()), [&](int item, int thread) {
-            const Group& group = groups_[size_t(item / parts)];
-            const int begin = item % parts * most;
-            const int end = std::min(begin + most, group.adapter->at(layer, target).b.tiles());
-            float* first = out + size_t(group.first) * out_stride + size_t(begin) * kTileRows;
-            if (begin < end) add_part(group, layer, target, begin, end, first, out_stride, thread);
+        const int count = int(targets.size());
+        pool_.run(count * int(groups_.size()), [&](int item, int thread) {
+            const Group& group = groups_[size_t(item / count)];
+            const Target target = targets.begin()[item % count];
+            float* out = products.begin()[item % count] + size_t(group.first) * stride;
+            shrink_group(group, layer, target, in);
+            const int tiles = group.adapter->at(layer, target).b.tiles();
+            for (int begin = 0; begin < tiles; begin += kStripTiles) {
+                const int end = std::min(tiles, begin + kStripTiles);
+                add_part(group, layer, target, begin, end, out + size_t(begin) * kTileRows, stride, thread);
+            }
         });
     }
 
-    // Likewise for tiles [begin, end), at most a strip of them, and rows [first, first + count):
-    // `out` is where the first tile of the first row is.
+    // Adds B of what `shrink` kept to tiles [begin, end), at most a strip of them, of rows
+    // [first, first + count): `out` is where the first tile of the first row is.
     void add_tiles(int layer, Target target, int begin, int end, int first, int count, float* out,
                    size_t out_stride, int thread) const {
         for (const Group& group : groups_) {
@@ -67,6 +70,8 @@ public:
     }
 
 private:
+    static constexpr int kStripTiles = kGroup / kTileRows;
+
     struct Group {
         const Adapter* adapter;
         int first;

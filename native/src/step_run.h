@@ -56,7 +56,7 @@ public:
             attend(int(i));
             each_row([&](int row, int) { products_.quantize(w_.attended, row); });
             multiply(w_.attended, {Product{&layer.o, w_.branch, size_t(spec_.hidden_size)}});
-            adapt(int(i), {Target::O}, w_.attended, {w_.branch}, size_t(spec_.hidden_size));
+            adapters_.apply(int(i), {Target::O}, w_.attended, {w_.branch}, size_t(spec_.hidden_size));
             const Branch attended{w_.branch, layer.o_bias, &layer.attention_post_norm};
             if (!spec_.parallel) pending_ = {attended};
             join_and_norm(layer.feed_forward_norm);
@@ -189,22 +189,13 @@ private:
         products_.multiply(in, rows_, products);
     }
 
-    // Adds what adapters make of `in` to the products with the targets.
-    void adapt(int layer, std::initializer_list<Target> targets, const Activations& in,
-               std::initializer_list<float*> products, size_t stride) {
-        adapters_.shrink(layer, targets, in);
-        for (size_t i = 0; i < targets.size(); ++i) {
-            adapters_.add(layer, targets.begin()[i], products.begin()[i], stride);
-        }
-    }
-
     void project_qkv(const LayerWeights& layer, int index) {
         float* q = w_.qkv;
         float* k = q + spec_.query_size();
         float* v = k + spec_.kv_size();
         multiply(w_.normed, {Product{&layer.q, q, qkv_stride()}, Product{&layer.k, k, qkv_stride()},
                              Product{&layer.v, v, qkv_stride()}});
-        adapt(index, {Target::Q, Target::K, Target::V}, w_.normed, {q, k, v}, qkv_stride());
+        adapters_.apply(index, {Target::Q, Target::K, Target::V}, w_.normed, {q, k, v}, qkv_stride());
     }
 
     void prepare_heads(const LayerWeights& layer, int index) {
@@ -317,7 +308,7 @@ private:
             feed.strips(item * size, std::min(strips, (item + 1) * size), w_.normed, rows_, w_.gated, thread);
         });
         multiply(w_.gated, {Product{&layer.dense.down, out, size_t(spec_.hidden_size)}});
-        adapt(index, {Target::Down}, w_.gated, {out}, size_t(spec_.hidden_size));
+        adapters_.apply(index, {Target::Down}, w_.gated, {out}, size_t(spec_.hidden_size));
         return {out, layer.dense.down_bias, &layer.feed_forward_post_norm};
     }
 
