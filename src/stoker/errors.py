@@ -117,6 +117,18 @@ class ModelNotFound(RequestError):
     default_hint = "GET /v1/models lists the models served here."
 
 
+class FileNotFound(RequestError):
+    status = 404
+    code = "file_not_found"
+    default_hint = "GET /v1/files lists the files of this key's tenant."
+
+
+class BatchNotFound(RequestError):
+    status = 404
+    code = "batch_not_found"
+    default_hint = "GET /v1/batches lists the batches of this key's tenant."
+
+
 class RouteNotFound(RequestError):
     status = 404
     code = "route_not_found"

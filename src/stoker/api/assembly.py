@@ -10,6 +10,7 @@ from pathlib import Path
 from stoker.api.answer import ThroughFront
 from stoker.api.answering import Answering
 from stoker.api.app import Application
+from stoker.api.batch.desk import BatchDesk
 from stoker.api.direct import Direct
 from stoker.api.front import Front
 from stoker.api.off_loop import OffLoop
@@ -23,6 +24,7 @@ from stoker.config.fleet_schema import (
     RouteEntry,
     TargetEntry,
 )
+from stoker.config.paths import cache_folder
 from stoker.config.schema import Config, LimitsSection, ServerSection
 from stoker.config.ticket_key import read_ticket_keys
 from stoker.core.clock import SystemClock
@@ -69,7 +71,7 @@ def assemble(
     config: Config, models: Sequence[Parts], keyring: Keyring, ledger: Ledger
 ) -> Application:
     """Nothing is started."""
-    limits, now = config.limits, int(time.time())
+    limits, now, folder = config.limits, int(time.time()), cache_folder(config.model)
     metrics, off_loop = Metrics(), OffLoop(limits)
     outbox = Outbox()
     tickets = TicketLedger(outbox)
@@ -107,6 +109,7 @@ def assemble(
         forwarder=Forwarder(config.backends),
         adapter_folder=config.server.adapter_folder,
         adaptable=frozenset(p.entry.name for p in models if p.entry.placer == "local"),
+        batches=None if replica else BatchDesk(config.batches, folder, SystemClock()),
         created=now,
     )
     table = _replica_table(front, config, tickets, outbox) if replica else None

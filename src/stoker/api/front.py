@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stoker.api.batch.desk import BatchDesk
 from stoker.api.off_loop import OffLoop
 from stoker.api.service import Service
 from stoker.config.schema import LimitsSection
@@ -34,6 +35,8 @@ class Front:
     adapter_folder: str = ""
     """Adapters below it may be loaded at run time, for the models in `adaptable`."""
     adaptable: frozenset[str] = frozenset()
+    batches: BatchDesk | None = None
+    """Files and batches; None where they are not offered."""
     created: int
     """Unix seconds."""
     draining: bool = field(default=False, init=False)
@@ -62,6 +65,8 @@ class Front:
         await asyncio.gather(*(service.backend.close() for service in services))
         await asyncio.gather(*(service.answering.close() for service in services))
         await self.admission.ledger.close()
+        if self.batches is not None:
+            await self.batches.close()
 
     def check_accepting(self) -> None:
         """Raises Draining."""

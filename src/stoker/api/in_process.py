@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from stoker.api.app import Application
 from stoker.api.asgi import Message, Scope
+from stoker.api.gates import PRINCIPAL
+from stoker.gateway.tenant import Principal
 
 CLIENT = ("127.0.0.1", 0)
 
@@ -19,14 +21,14 @@ class Reply(NamedTuple):
     body: bytes
 
 
-async def ask(application: Application, path: str, body: bytes) -> Reply:
-    """POSTs JSON. Cancelled, the request is."""
+async def ask(application: Application, path: str, body: bytes, principal: Principal) -> Reply:
+    """POSTs JSON in the name of `principal`. Cancelled, the request is."""
     call = _Call(body)
-    await application(_scope(path, len(body)), call.receive, call.send)
+    await application(_scope(path, len(body), principal), call.receive, call.send)
     return call.reply()
 
 
-def _scope(path: str, size: int) -> Scope:
+def _scope(path: str, size: int, principal: Principal) -> Scope:
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -44,6 +46,7 @@ def _scope(path: str, size: int) -> Scope:
         ],
         "client": CLIENT,
         "server": CLIENT,
+        PRINCIPAL: principal,
     }
 
 

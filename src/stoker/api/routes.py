@@ -20,6 +20,7 @@ from stoker.api.front import Front
 from stoker.api.health import Health, Live, Progressing, ProgressReport, Ready
 from stoker.api.llamacpp.operations import llamacpp_operations
 from stoker.api.ollama.operations import ollama_operations
+from stoker.api.openai.batch_operations import batch_operations
 from stoker.api.openai.chat_schema import ChatCompletion, ChatRequest
 from stoker.api.openai.chat_surface import ChatCompletions
 from stoker.api.openai.completion_schema import Completion, CompletionRequest
@@ -93,6 +94,7 @@ def operations(front: Front) -> list[Operation]:
         *llamacpp_operations(front),
         *scoring_operations(front),
         *adapter_operations(front),
+        *(batch_operations(front, front.batches) if front.batches else ()),
         *watching(front),
     ]  # fmt: skip
 

@@ -11,6 +11,7 @@ import click
 
 from stoker.api.app import Application
 from stoker.api.assembly import Parts, assemble
+from stoker.api.batch.runner import BatchRunner
 from stoker.api.front import Front
 from stoker.api.reloading import Reloading
 from stoker.api.server import Server
@@ -74,6 +75,7 @@ class Serving:
         watching = asyncio.create_task(
             self._watch(application.front, scaling), name="configuration"
         )
+        batches = asyncio.create_task(self._batches(application, loading), name="batches")
         scaling_task = asyncio.create_task(self._scale(scaling, loading), name="scaling")
         try:
             await asyncio.wait({running, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -81,7 +83,7 @@ class Serving:
                 _raise_first(loading)
             return await running
         finally:
-            tasks = (watching, scaling_task, running)
+            tasks = (watching, scaling_task, batches, running)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -109,6 +111,12 @@ class Serving:
     async def _scale(self, scaling: Scaling, loading: asyncio.Task[None]) -> None:
         await asyncio.wait({loading})
         await scaling.run()
+
+    async def _batches(self, application: Application, loading: asyncio.Task[None]) -> None:
+        """From when the models can answer until the first sign of an end."""
+        await asyncio.wait({loading})
+        if (desk := application.front.batches) is not None:
+            await BatchRunner(desk, application).run()
 
     async def _watch(self, front: Front, scaling: Scaling) -> None:
         if self._loaded.path is None:

@@ -215,6 +215,23 @@ class StoreSection(Table, frozen=True, kw_only=True):
     SQLite each has its own."""
 
 
+class BatchesSection(Table, frozen=True, kw_only=True):
+    """Files of requests that are answered while nobody else needs the models."""
+
+    url: Address = ""
+    """sqlite:///PATH or postgresql://HOST/DATABASE; empty: a file in the cache folder."""
+    max_running: Annotated[int, msgspec.Meta(ge=1)] = 4
+    """Lines of one batch that are answered at once."""
+    max_lines: Annotated[int, msgspec.Meta(ge=1)] = 50_000
+    """Of a batch."""
+    max_under_way: Annotated[int, msgspec.Meta(ge=1)] = 32
+    """Batches of one tenant that are not done."""
+    file_bytes: Annotated[int, msgspec.Meta(ge=1)] = 100 * 1024 * 1024
+    """Of one file that a client uploads."""
+    tenant_bytes: Annotated[int, msgspec.Meta(ge=1)] = 1024 * 1024 * 1024
+    """Of all files of one tenant, those of results too."""
+
+
 class EdgeSection(Table, frozen=True, kw_only=True):
     """The way between clients and replicas."""
 

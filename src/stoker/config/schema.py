@@ -14,6 +14,7 @@ import msgspec
 from stoker.config.fleet_schema import (
     BackendEntry,
     BalanceSection,
+    BatchesSection,
     EdgeSection,
     KeyEntry,
     ModelEntry,
@@ -171,6 +172,7 @@ class Config(Table, frozen=True, kw_only=True):
     queue: QueueSection = QueueSection()
     balance: BalanceSection = BalanceSection()
     store: StoreSection = StoreSection()
+    batches: BatchesSection = BatchesSection()
     edge: EdgeSection = EdgeSection()
     models: tuple[ModelEntry, ...] = ()
     backends: tuple[BackendEntry, ...] = ()

@@ -66,6 +66,16 @@ class Keyring:
             raise InvalidApiKey("the API key is not valid")
         return known.principal
 
+    def principal(self, tenant: str, key_id: str, now: float) -> Principal | None:
+        """Whoever has this key of this tenant; None when it is not valid any more."""
+        if self.open and not tenant:
+            return ANONYMOUS
+        for key in self._keys.values():
+            found = key.principal
+            if found.key_id == key_id and found.tenant.name == tenant:
+                return None if key.expires is not None and now >= key.expires else found
+        return None
+
 
 def new_key(key_id: str) -> str:
     """The id in it is for people who find a key and wonder whose it is."""
