@@ -61,7 +61,10 @@ def _describe(operation: Operation) -> dict[str, Any]:
         ]
     if operation.request is not None:
         body = _content("", operation.request)["content"]
-        described["requestBody"] = {"required": True, "content": body}
+        described["requestBody"] = {
+            "required": True,
+            "content": {operation.media: body["application/json"]},
+        }
         described["responses"] |= {
             code: _failure(text, operation) for code, text in _FAILURES.items()
         }

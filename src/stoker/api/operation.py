@@ -20,3 +20,5 @@ class Operation:
     request: type[msgspec.Struct] | None
     response: type[msgspec.Struct] | None
     dialect: Dialect = OPENAI
+    media: str = "application/json"
+    """Of what it takes."""

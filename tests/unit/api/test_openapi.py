@@ -50,7 +50,9 @@ def test_every_operation_is_described(table: list[Operation]) -> None:
     for operation in table:
         described = paths[re.sub(r":\w+}", "}", operation.path)][operation.method.lower()]
         assert described["summary"]
-        assert ("requestBody" in described) == (operation.method == "POST")
+        assert ("requestBody" in described) == (
+            operation.method == "POST" and not operation.path.endswith("/cancel")
+        )
         assert "default" in described["responses"]
 
 

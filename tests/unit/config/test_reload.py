@@ -137,4 +137,4 @@ def test_what_is_live_exists() -> None:
 def test_every_other_key_waits() -> None:
     """So that a new key is not said to be live by accident."""
     waiting = {key.partition(".")[0] for key in fields()} - LIVE_TABLES
-    assert waiting == {"model", "engine", "server", "limits", "log", "store", "edge"}
+    assert waiting == {"model", "engine", "server", "limits", "log", "store", "batches", "edge"}

@@ -22,6 +22,7 @@ from stoker.api.openai.files import (
     GetFile,
     ListFiles,
     UploadFile,
+    UploadForm,
 )
 from stoker.api.operation import Operation
 from stoker.gateway.batches.records import Batch, File
@@ -30,7 +31,10 @@ from stoker.gateway.batches.records import Batch, File
 def batch_operations(front: Front, desk: BatchDesk) -> Sequence[Operation]:
     file, batch = "/v1/files/{file_id}", "/v1/batches/{batch_id}"
     return [
-        Operation("POST", "/v1/files", "Keep a file of requests", UploadFile(desk), None, File),
+        Operation(
+            "POST", "/v1/files", "Keep a file of requests",
+            UploadFile(desk), UploadForm, File, media="multipart/form-data",
+        ),
         Operation("GET", "/v1/files", "List the files", ListFiles(desk), None, FileList),
         Operation("GET", file, "Describe a file", GetFile(desk), None, File),
         Operation("DELETE", file, "Delete a file", DeleteFile(desk), None, Deleted),

@@ -31,6 +31,13 @@ MOST_LISTED = 100
 MAX_NAME = 256
 
 
+class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form holds."""
+
+    purpose: Literal["batch"]
+    file: bytes
+
+
 class FileList(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["list"] = "list"
     data: list[File]
