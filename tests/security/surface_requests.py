@@ -69,8 +69,7 @@ def _messages() -> Iterator[SurfaceRequest]:
 
 def _responses() -> Iterator[SurfaceRequest]:
     s = "responses"
-    for name in ("model", "input"):
-        yield row(s, f"without {name}", **{name: GONE})
+    yield row(s, "without input", input=GONE)
     for kind, value in NOT_WHOLE.items():
         yield row(s, f"max_output_tokens is {kind}", max_output_tokens=value)
     yield row(s, "an answer to go on from", previous_response_id="resp_1")
