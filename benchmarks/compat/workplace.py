@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
 import tarfile
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +21,7 @@ from benchmarks.compat.record import Record
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+START_SECONDS = 300.0
 STOP_SECONDS = 30.0
 
 
@@ -60,6 +65,7 @@ class Workplace:
         """The address of a real server with this configuration, ended afterwards."""
         path = self.folder / "stoker.toml"
         path.write_text(config, encoding="utf-8")
+        path.chmod(0o600)
         command = [sys.executable, "-m", "stoker", "serve", "--config", path, "--port", "0"]
         with (
             (self.folder / "server.log").open("w") as log,
@@ -71,6 +77,7 @@ class Workplace:
                 found = re.search(r"served at (\S+) ", line)
                 if found is None:
                     raise RuntimeError(f"the server did not start: see {self.folder}/server.log")
+                _wait_until_ready(found[1])
                 yield found[1]
             finally:
                 process.terminate()
@@ -113,3 +120,14 @@ class Workplace:
         }
         plain = ["-m", "pytest", "-p", "pytest_recorder", "-p", "no:cacheprovider", "-q"]
         return self.run([*plain, "--tb=short", *arguments], seconds, cwd=tests, **variables)
+
+
+def _wait_until_ready(url: str) -> None:
+    """It answers while its models load, but not with them."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{url}/health/ready").close()
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the models were not loaded within {START_SECONDS:.0f} s")

@@ -42,6 +42,16 @@ FIELDS: dict[str, tuple[dict[str, Any], Any]] = {
         {"response_format": {"type": "json_object", "schema": SCHEMA}},
         lambda text: follows(SCHEMA, text),
     ),
+    "json_object and value": (  # of TGI's clients
+        {"response_format": {"type": "json_object", "value": SCHEMA}},
+        lambda text: follows(SCHEMA, text),
+    ),
+    "json and value": (
+        {"response_format": {"type": "json", "value": SCHEMA}}, lambda text: follows(SCHEMA, text)
+    ),
+    "regex and value": (
+        {"response_format": {"type": "regex", "value": REGEX}}, lambda text: matches(REGEX, text)
+    ),
     "guided_json": ({"guided_json": SCHEMA}, lambda text: follows(SCHEMA, text)),
     "guided_json text": (
         {"guided_json": json.dumps(SCHEMA)}, lambda text: follows(SCHEMA, text)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 URL = os.environ.get("STOKER_URL", "")
@@ -25,7 +26,19 @@ def check(function: Callable[[], None]) -> Callable[[], None]:
     return function
 
 
+@contextmanager
+def refused(kind: type[Exception], said: str = "") -> Iterator[None]:
+    """Passes when what is inside raises such an error, whose text holds `said`."""
+    try:
+        yield
+    except kind as error:
+        assert said in str(error), f"{said!r} is not in {error}"
+        return
+    raise AssertionError(f"no {kind.__name__} was raised")
+
+
 def report() -> None:
+    """Runs every check and writes how each ended."""
     passed: list[str] = []
     failed: dict[str, str] = {}
     for one in _CHECKS:

@@ -21,21 +21,31 @@ name = "{TEXT}"
 name = "{VECTORS}"
 """
 TITLES = {
+    "anthropic": "anthropic",
+    "huggingface": "huggingface_hub",
+    "instructor": "instructor",
+    "langchain-openai": "langchain-openai",
+    "litellm": "litellm",
+    "llm": "llm",
     "openai": "openai",
 }
 
 
-def _run(script: str, place: Workplace) -> Record:
+def script(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _run(module: str, place: Workplace) -> Record:
     with place.serving(CONFIG) as url:
-        return place.run(["-m", f"benchmarks.compat.clients.{script}"], SECONDS, STOKER_URL=url)
+        return place.run(["-m", f"benchmarks.compat.clients.{module}"], SECONDS, STOKER_URL=url)
 
 
 CLIENTS = tuple(
     Suite(
         name=name,
         title=f"Client: {title}",
-        about=f"Checks of ours made with {title}: `benchmarks/compat/clients/{name}.py`.",
-        run=partial(_run, name),
+        about=f"Checks of ours made with {title}: `benchmarks/compat/clients/{script(name)}.py`.",
+        run=partial(_run, script(name)),
     )
     for name, title in TITLES.items()
 )

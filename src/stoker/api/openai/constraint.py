@@ -42,12 +42,23 @@ def _formatted(asked: ResponseFormat | None) -> Iterator[Wanted]:
     place = "response_format"
     if asked is None or asked.type == "text":
         return
+    if asked.type == "regex":
+        yield _text(ConstraintKind.REGEX, asked.value, f"{place}.value")
+        return
+    found = [_schema(schema, param) for param, schema in _schemas(asked, place)]
+    if not found and asked.type != "json_object":
+        param = f"{place}.value" if asked.type == "json" else f"{place}.json_schema"
+        raise InvalidRequest(f"'{param}' must be a JSON schema", param=param)
+    yield from found or [Wanted(ANY_OBJECT, place)]
+
+
+def _schemas(asked: ResponseFormat, place: str) -> Iterator[tuple[str, Any]]:
+    """Wherever there is one."""
     if asked.json_schema is not None and asked.type == "json_schema":
-        yield _schema(asked.json_schema.schema, f"{place}.json_schema.schema")
-    elif asked.schema is not None or asked.type == "json_schema":
-        yield _schema(asked.schema, f"{place}.schema" if asked.schema else f"{place}.json_schema")
-    else:
-        yield Wanted(ANY_OBJECT, place)
+        yield f"{place}.json_schema.schema", asked.json_schema.schema
+    for name in ("schema", "value"):
+        if (schema := getattr(asked, name)) is not None:
+            yield f"{place}.{name}", schema
 
 
 def _guided(request: SamplingFields) -> Iterator[Wanted]:

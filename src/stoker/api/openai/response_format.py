@@ -16,10 +16,13 @@ class JsonSchemaFormat(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
 
 
 class ResponseFormat(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    type: Literal["text", "json_object", "json_schema"]
+    type: Literal["text", "json_object", "json_schema", "json", "regex"]
+    """The last two are TGI's."""
     json_schema: JsonSchemaFormat | None = None
     schema: Any = None
     """llama.cpp's place for the schema."""
+    value: Any = None
+    """TGI's place for the schema, or for the expression."""
 
 
 class StructuredOutputs(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
