@@ -8,12 +8,12 @@ from typing import Any
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 
-from benchmarks.compat.clients.checks import KEY, TEXT, URL, VECTORS, check, refused, report
+from benchmarks.compat.clients.checks import KEY, TEXT, URL, check, refused, report
 
 CLIENT = InferenceClient(URL, token=KEY)
 MESSAGES: list[Any] = [{"role": "user", "content": "What is the weather in Paris?"}]
 SHORT: dict[str, Any] = {"messages": MESSAGES, "model": TEXT, "max_tokens": 16, "seed": 1}
-LONG: dict[str, Any] = {**SHORT, "max_tokens": 64}
+LONG: dict[str, Any] = {**SHORT, "max_tokens": 256}
 SCHEMA = {
     "type": "object",
     "properties": {"sky": {"enum": ["clear", "cloudy"]}},
@@ -94,12 +94,6 @@ def text_generation_of_a_form() -> None:
     options = {**TEXTS, "max_new_tokens": 64}
     text = CLIENT.text_generation("JSON:", grammar={"type": "json", "value": SCHEMA}, **options)
     assert json.loads(text)["sky"] in ("clear", "cloudy")
-
-
-@check
-def feature_extraction() -> None:
-    vectors = CLIENT.feature_extraction(["sea", "ocean"], model=VECTORS)
-    assert vectors.shape == (2, 384)
 
 
 @check

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import instructor
 import openai
 from instructor import Mode
+from instructor.core import InstructorRetryException
 from pydantic import BaseModel, field_validator
 
 from benchmarks.compat.clients.checks import KEY, TEXT, URL, check, refused, report
@@ -16,7 +17,7 @@ MESSAGES: list[Any] = [{"role": "user", "content": "The weather in Paris, please
 ASKED: dict[str, Any] = {
     "model": TEXT,
     "messages": MESSAGES,
-    "max_tokens": 64,
+    "max_tokens": 256,
     "temperature": 0,
     "max_retries": 0,
 }
@@ -54,7 +55,7 @@ def mode_json_schema() -> None:
 @check
 def mode_json() -> None:
     """The form is only in the prompt: any object may come."""
-    with refused(instructor.core.InstructorRetryException, "validation"):
+    with refused(InstructorRetryException, "validation"):
         answers(Mode.JSON)
 
 

@@ -62,7 +62,7 @@ def asynchronous() -> None:
 
 @check
 def responses_interface() -> None:
-    assert model(use_responses_api=True).invoke(MESSAGES).text
+    assert model(use_responses_api=True, seed=None).invoke(MESSAGES).text
 
 
 @check
@@ -73,21 +73,21 @@ def logprobs() -> None:
 
 @check
 def tools() -> None:
-    asking = model(max_tokens=64).bind_tools([get_weather], tool_choice="any")
+    asking = model(max_tokens=256).bind_tools([get_weather], tool_choice="any")
     call, *_ = asking.invoke(MESSAGES).tool_calls
     assert call["name"] == "get_weather"
 
 
 @check
 def tools_strict() -> None:
-    asking = model(max_tokens=64).bind_tools([get_weather], tool_choice="any", strict=True)
+    asking = model(max_tokens=256).bind_tools([get_weather], tool_choice="any", strict=True)
     call, *_ = asking.invoke(MESSAGES).tool_calls
     assert call["args"]["city"] in ("Paris", "Rome")
 
 
 @check
 def tools_stream() -> None:
-    asking = model(max_tokens=64).bind_tools([get_weather], tool_choice="any")
+    asking = model(max_tokens=256).bind_tools([get_weather], tool_choice="any")
     first, *rest = asking.stream(MESSAGES)
     for chunk in rest:
         first += chunk
@@ -103,13 +103,13 @@ def tool_result() -> None:
 
 @check
 def structured_output_by_schema() -> None:
-    asking = model(max_tokens=64).with_structured_output(Weather, method="json_schema")
+    asking = model(max_tokens=256).with_structured_output(Weather, method="json_schema")
     assert isinstance(asking.invoke(MESSAGES), Weather)
 
 
 @check
 def structured_output_by_call() -> None:
-    asking = model(max_tokens=64).with_structured_output(
+    asking = model(max_tokens=256).with_structured_output(
         Weather, method="function_calling", strict=True
     )
     assert isinstance(asking.invoke(MESSAGES), Weather)
@@ -117,7 +117,7 @@ def structured_output_by_call() -> None:
 
 @check
 def structured_output_stream() -> None:
-    asking = model(max_tokens=64).with_structured_output(Weather)
+    asking = model(max_tokens=256).with_structured_output(Weather)
     *_, last = asking.stream(MESSAGES)
     assert isinstance(last, Weather)
 

@@ -20,6 +20,8 @@ name = "{TEXT}"
 [[models]]
 name = "{VECTORS}"
 """
+ONE_MODEL = CONFIG.rpartition("\n[[models]]")[0]
+"""TGI's paths name no model."""
 TITLES = {
     "anthropic": "anthropic",
     "huggingface": "huggingface_hub",
@@ -36,7 +38,8 @@ def script(name: str) -> str:
 
 
 def _run(module: str, place: Workplace) -> Record:
-    with place.serving(CONFIG) as url:
+    config = ONE_MODEL if module == "huggingface" else CONFIG
+    with place.serving(config) as url:
         return place.run(["-m", f"benchmarks.compat.clients.{module}"], SECONDS, STOKER_URL=url)
 
 
