@@ -202,3 +202,16 @@ def test_what_cannot_be_honoured_is_refused_and_tenants_see_only_their_own(tmp_p
         with pytest.raises(openai.NotFoundError):
             ours.files.retrieve(file.id)
         assert until(ours, batch_id, ended).status == "completed"
+
+
+@pytest.mark.model
+def test_where_nothing_can_be_kept_batches_wait_and_answers_do_not(tmp_path: Path) -> None:
+    with serving(tmp_path, "sqlite:////proc/nowhere/batches.db") as served:
+        client = served.client().with_options(max_retries=0)
+        for call in (client.files.list, client.batches.list):
+            with pytest.raises(openai.APIStatusError) as caught:
+                call()
+            assert caught.value.status_code == 503
+            assert caught.value.response.headers["retry-after"] == "5"
+        answer = client.completions.create(model=MODEL, prompt="One, two,", max_tokens=2)
+        assert answer.usage

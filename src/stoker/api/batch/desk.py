@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
 from stoker.config.fleet_schema import BatchesSection
 from stoker.core.clock import Clock
-from stoker.errors import SetupError
+from stoker.errors import SetupError, StorageUnavailable
 from stoker.gateway.batches.batch_store import BatchStore
 from stoker.gateway.batches.database import Database
 from stoker.gateway.batches.file_store import FileStore
 from stoker.gateway.batches.sqlite_database import SqliteDatabase
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "batches.db"
 POSTGRESQL = "postgresql://"
@@ -43,10 +46,16 @@ class BatchDesk:
         return self.section.url.startswith(POSTGRESQL) or self._path.exists()
 
     async def stores(self) -> Stores:
-        """Raises SetupError when the database cannot be used."""
+        """Raises StorageUnavailable when the database cannot be used; why is in the log."""
         async with self._opening:
             if self._database is None:
-                self._database = await self._open()
+                try:
+                    self._database = await self._open()
+                except SetupError as error:
+                    log.error("files and batches: %s %s", error.message, error.hint or "")
+                    raise StorageUnavailable(
+                        "files and batches cannot be kept now", retry_after=5.0
+                    ) from None
                 files = FileStore(self._database, self.clock, self.section.tenant_bytes)
                 self._stores = Stores(files, BatchStore(self._database))
         return self._stores
