@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
+from stoker.bench.server import free_port
 from tests.support.eventually import eventually
 from tests.support.gateway import Gateway, ask, gateway
 from tests.support.models import model_path
-from tests.support.programs import free_port, running
+from tests.support.programs import running
 
 PROGRAM = Path(__file__).parents[2] / "build" / "peers" / "llama.cpp" / "bin" / "llama-server"
 KEY = "sk-of-the-server-behind"

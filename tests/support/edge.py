@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stoker.bench.server import free_port
 from stoker.config.schema import Config
 from stoker.gateway.edge_nginx import Edge, nginx_configuration
-from tests.support.programs import free_port, program, running
+from tests.support.programs import program, running
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import random
 import socket
 import sys
 import time
@@ -16,6 +18,9 @@ from stoker.errors import SetupError
 READY_SECONDS = 600.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
+
+# In an order of the process's own, so that two processes seldom try the same.
+_PORTS = iter(random.Random(os.getpid()).sample(range(10_000, 32_768), 22_768))  # noqa: S311
 
 
 @contextlib.asynccontextmanager
@@ -91,7 +96,13 @@ async def model_name(url: str, api_key: str | None = None) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """One that nothing listens on, for a server that cannot choose for itself. It lies below those
+    that the system gives to connections (32768 and up): any of these can be taken again before
+    the server listens. Each call gives another."""
+    for port in _PORTS:
+        with socket.socket() as found:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                found.bind(("", port))
+                return port
+    raise SetupError("no port from 10000 to 32767 is free")

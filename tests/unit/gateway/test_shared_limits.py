@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from stoker.bench.server import free_port
 from stoker.config.fleet_schema import StoreSection
 from stoker.core.clock import ManualClock
 from stoker.errors import (
@@ -30,7 +31,7 @@ from stoker.gateway.stores.choice import open_ledger
 from stoker.gateway.stores.memory import MemoryLimiter
 from stoker.gateway.tenant import Tenant
 from stoker.gateway.usage import Usage
-from tests.support.programs import free_port, postgresql, redis
+from tests.support.programs import postgresql, redis
 from tests.support.tenants import ask, spend, spend_all, tenant
 
 BUDGET = 200_200
